@@ -1,0 +1,20 @@
+"""Recurrent neural machine translation: raw text to a scored translator.
+
+import nmt
+nmt.load("runs/quickstart").translate(["Guten Morgen!"])
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nmt.translator import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import torch only when something is loaded, so that `nmt --help` is instant."""
+    if name == "load":
+        return import_module("nmt.translator").load
+    raise AttributeError(f"module 'nmt' has no attribute {name!r}")

@@ -1,0 +1,133 @@
+"""A test set to scores: translate, write down what came out, and score that."""
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from nmt.metrics import score
+from nmt.recipe import DataSection
+from nmt.run_dir import HYPOTHESES, SCORES, write_json, write_lines
+from nmt.translator import Translator
+
+METRICS_BY_DEFAULT = ("bleu", "chrf")
+
+
+@dataclass(frozen=True)
+class TestSet:
+    """Lines to translate and their references, by the name under which scores are reported."""
+
+    __test__ = False  # not a test of pytest's
+
+    name: str
+    src: Sequence[str]
+    references: Sequence[str]
+
+
+@dataclass(frozen=True)
+class ScoredTestSet:
+    """One row of `scores.json`."""
+
+    test_set: str
+    metric: str
+    score: float
+    signature: str
+    beam_size: int
+    sentences: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came out of a test set."""
+
+    hypotheses: list[str]
+    rows: list[ScoredTestSet]
+
+
+def evaluate(
+    translator: Translator,
+    test_set: TestSet,
+    *,
+    metrics: Sequence[str] = METRICS_BY_DEFAULT,
+    tgt_lang: str,
+) -> Evaluation:
+    """Translate the source lines and score the result; `seconds` are those of translating alone."""
+    begin = time.monotonic()
+    hypotheses = translator.translate(test_set.src)
+    seconds = time.monotonic() - begin
+    rows = [
+        ScoredTestSet(
+            test_set=test_set.name,
+            metric=found.name,
+            score=found.value,
+            signature=found.signature,
+            beam_size=translator.search.beam_size,
+            sentences=len(hypotheses),
+            seconds=round(seconds, 3),
+        )
+        for found in score(metrics, hypotheses, test_set.references, tgt_lang=tgt_lang)
+    ]
+    return Evaluation(hypotheses, rows)
+
+
+def save_evaluation(run: Path, test_set: TestSet, evaluation: Evaluation, data: DataSection) -> None:
+    """Leave source, translation and reference behind, line by line, so that any other scorer can check the numbers."""
+    files = {
+        f"{test_set.name}.src.{data.src_lang}": test_set.src,
+        f"{test_set.name}.hyp.{data.tgt_lang}": evaluation.hypotheses,
+        f"{test_set.name}.ref.{data.tgt_lang}": test_set.references,
+    }
+    for name, lines in files.items():
+        write_lines(run / HYPOTHESES / name, lines)
+
+
+def evaluate_run(
+    run: Path,
+    translator: Translator,
+    test_sets: Iterable[TestSet],
+    *,
+    metrics: Sequence[str],
+    data: DataSection,
+    console: Console,
+) -> list[ScoredTestSet]:
+    """Score a run on test sets, leave what came out in its folder, show the table; the new rows.
+
+    In `scores.json` a row takes the place of the one with the same test set, metric and beam size.
+    """
+    rows: list[ScoredTestSet] = []
+    for test_set in test_sets:
+        evaluation = evaluate(translator, test_set, metrics=metrics, tgt_lang=data.tgt_lang)
+        save_evaluation(run, test_set, evaluation, data)
+        rows += evaluation.rows
+    new = {(row.test_set, row.metric, row.beam_size): asdict(row) for row in rows}
+    path = run / SCORES
+    stored = json.loads(path.read_bytes()) if path.exists() else []
+    old = {(row["test_set"], row["metric"], row["beam_size"]): row for row in stored}
+    write_json(path, list({**old, **new}.values()))
+    if rows:
+        console.print(scores_table(rows))
+    return rows
+
+
+def scores_table(rows: Sequence[ScoredTestSet]) -> Table:
+    """The rows as a person reads them, each with its signature."""
+    table = Table("test set", "metric", "score", "beam", "sentences", "sentences/s", "signature", box=None)
+    for column in table.columns[2:6]:
+        column.justify = "right"
+    for row in rows:
+        speed = row.sentences / max(row.seconds, 1e-9)
+        table.add_row(
+            row.test_set,
+            row.metric,
+            f"{row.score:.2f}",
+            str(row.beam_size),
+            str(row.sentences),
+            f"{speed:.1f}",
+            row.signature,
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Batches to log-probabilities. Start reading at `seq2seq`."""

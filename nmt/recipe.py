@@ -1,0 +1,228 @@
+"""What a recipe may say: its sections and keys, each with its default, its range and its help, once.
+
+`recipe_file` reads one from TOML; `recipes/KEYS.md` is generated from here.
+"""
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _one_or_more(value: Any) -> Any:
+    """A list as TOML has it, or a single name."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_one_or_more)]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]+)*$")]
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class Section(BaseModel):
+    """Frozen; unknown keys and wrong types are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class DataSection(Section):
+    """Where the text is and what of it is used."""
+
+    src_lang: Language = Field(description="language translated from, as the file names end: `de`")
+    tgt_lang: Language = Field(description="language translated into")
+    folder: str = Field("", description="folder of the names below; relative to the recipe; empty: beside the recipe")
+    hub: dict[str, str] = Field(
+        {}, description="name -> `owner/dataset:split` on the Hugging Face hub, where the folder lacks it"
+    )
+    train: Names = Field(
+        min_length=1, description="training text: prefixes of two line files, TSV or JSON lines files, or keys of `hub`"
+    )
+    valid: Names = Field(min_length=1, description="validation text, of the same forms")
+    test: Names = Field((), description="test sets, scored at the end of training, each by its name")
+    tsv_columns: Names = Field((), description="languages of a TSV file's columns; empty: source, target")
+    errors: Literal["strict", "replace"] = Field("strict", description="invalid UTF-8: refuse it, or read it as U+FFFD")
+    max_chars: int = Field(1000, ge=1, description="training pairs with a longer side are dropped (characters)")
+    max_ratio: float = Field(
+        9.0, ge=1.0, description="training pairs whose sides differ more in length are dropped (characters)"
+    )
+    drop_duplicates: bool = Field(True, description="keep one of several equal training pairs")
+
+
+class TokenizerSection(Section):
+    """How text becomes ids."""
+
+    kind: Literal["unigram", "bpe", "char", "word"] = Field("unigram", description="SentencePiece model type")
+    vocab_size: int = Field(8000, ge=8, description="pieces of a vocabulary, control symbols included")
+    joint: bool = Field(True, description="one vocabulary for both languages, or one a side")
+    byte_fallback: bool = Field(True, description="spell unknown characters as bytes, so that none is lost")
+    character_coverage: float = Field(
+        0.9995, gt=0.0, le=1.0, description="share of the text's characters that get a piece"
+    )
+    normalization: Literal["nfc", "nfkc", "none"] = Field(
+        "nfc", description="Unicode normal form of text before it is split"
+    )
+    sampling: float = Field(
+        0.0, ge=0.0, lt=1.0, description="subword sampling in training: unigram's smoothing, BPE's dropout; 0: off"
+    )
+
+
+class ModelSection(Section):
+    """The network."""
+
+    embed_dim: int = Field(256, ge=1, description="size of the embeddings and of the readout")
+    encoder_dim: int = Field(256, ge=1, description="hidden size of the encoder, each direction")
+    encoder_layers: int = Field(1, ge=1, description="depth of the encoder")
+    bidirectional: bool = Field(True, description="encoder reads in both directions")
+    reverse_source: bool = Field(False, description="encoder reads the source from its end")
+    decoder_dim: int = Field(512, ge=1, description="hidden size of the decoder")
+    decoder_layers: int = Field(1, ge=1, description="depth of the decoder")
+    feed_vector: bool = Field(True, description="sentence vector enters every step, not only the first state")
+    tie: Literal["none", "tgt", "all"] = Field(
+        "all", description="share embeddings: output with target, or with both sides"
+    )
+    dropout: Share = Field(0.2, description="on embeddings, between layers and on readouts")
+    dropout_kind: Literal["locked", "plain"] = Field("locked", description="one mask a sentence, or one a position")
+
+
+class TrainSection(Section):
+    """How the network learns."""
+
+    seed: int = Field(1, ge=0, le=2**31, description="of everything random")
+    max_steps: int = Field(10_000, ge=1, description="optimizer steps in all")
+    max_minutes: float = Field(
+        0.0, ge=0.0, description="wall time in all: sets `max_steps` by the speed of the first steps; 0: off"
+    )
+    batch_tokens: int = Field(1000, ge=1, description="most target tokens of a batch, padding counted")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="update rule")
+    learning_rate: float = Field(2e-3, gt=0.0, description="at its highest")
+    beta2: Share = Field(0.98, description="Adam's second-moment decay (the first is 0.9); SGD's momentum is 0.9")
+    weight_decay: float = Field(0.0, ge=0.0, description="decoupled with adamw, L2 otherwise")
+    warmup_steps: int = Field(200, ge=0, description="steps of linear rise to `learning_rate`")
+    schedule: Literal["constant", "linear", "cosine", "inverse_sqrt", "plateau"] = Field(
+        "linear", description="how the learning rate falls after warm-up"
+    )
+    decay_start: Share = Field(
+        0.5, description="share of `max_steps` after which linear and cosine fall, to 0 at the end"
+    )
+    plateau_factor: float = Field(
+        0.5, gt=0.0, lt=1.0, description="plateau: factor at validations without a better BLEU"
+    )
+    plateau_patience: int = Field(2, ge=1, description="plateau: how many such validations in a row")
+    clip_norm: float = Field(1.0, ge=0.0, description="largest gradient norm; 0: no clipping")
+    label_smoothing: Share = Field(0.1, description="share of the target mass spread over the vocabulary")
+    ema_decay: Share = Field(0.0, description="validate and keep an exponential moving average of the weights; 0: off")
+    validate_every: int = Field(500, ge=1, description="steps between validations")
+    validate_beam_size: int = Field(1, ge=1, description="beam size in validation")
+    patience: int = Field(0, ge=0, description="stop after so many validations without a better BLEU; 0: never")
+    save_every: int = Field(500, ge=1, description="steps between savings of the training state")
+    log_every: int = Field(50, ge=1, description="steps between lines of metrics.jsonl")
+    samples: int = Field(3, ge=0, description="sample translations shown at each validation")
+    tensorboard: bool = Field(False, description="write TensorBoard event files into the run folder")
+    threads: int = Field(0, ge=0, description="CPU threads; 0: one a core")
+
+
+class SearchSection(Section):
+    """How translations are found."""
+
+    beam_size: int = Field(5, ge=1, description="hypotheses kept a step; 1: greedy search")
+    length_penalty: Literal["none", "average", "gnmt"] = Field(
+        "average", description="divisor of a hypothesis' log-probability"
+    )
+    length_alpha: float = Field(0.6, ge=0.0, description="exponent of the gnmt penalty")
+    max_length_ratio: float = Field(2.0, gt=0.0, description="longest translation: this times the source's tokens ...")
+    max_length_offset: int = Field(10, ge=0, description="... plus this")
+    max_src_tokens: int = Field(200, ge=8, description="longer lines are cut between words and translated in pieces")
+    batch_size: int = Field(64, ge=1, description="sentences decoded together")
+
+
+class Recipe(Section):
+    """A whole recipe. Only `recipe_file`, `train/run.py`, `run_dir.py` and `cli.py` see one."""
+
+    name: str = Field("", description="default run folder `runs/NAME`; empty: the file's name")
+    data: DataSection
+    tokenizer: TokenizerSection = TokenizerSection()
+    model: ModelSection = ModelSection()
+    train: TrainSection = TrainSection()
+    search: SearchSection = SearchSection()
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> "Recipe":
+        if self.model.tie == "all" and not self.tokenizer.joint:
+            raise ValueError('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
+        if self.tokenizer.sampling > 0 and self.tokenizer.kind not in ("unigram", "bpe"):
+            raise ValueError(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{self.tokenizer.kind}"')
+        return self
+
+
+def sections() -> dict[str, type[Section]]:
+    """The sections of a recipe by name, in order."""
+    found = {name: field.annotation for name, field in Recipe.model_fields.items()}
+    return {name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, Section)}
+
+
+def keys() -> dict[str, Any]:
+    """Every key a recipe may have, as `section.key`, with pydantic's description of it."""
+    found = {"name": Recipe.model_fields["name"]}
+    for section, kind in sections().items():
+        found |= {f"{section}.{name}": field for name, field in kind.model_fields.items()}
+    return found
+
+
+_TYPE_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+_BOUNDS = {"ge": "at least", "gt": "over", "le": "at most", "lt": "under"}
+
+
+def allowed(key: str) -> str:
+    """What may stand at `section.key`, in words: `whole number, at least 1`."""
+    field = keys()[key]
+    choices = get_args(field.annotation)
+    if choices and all(isinstance(choice, str) for choice in choices):
+        return " | ".join(f'"{choice}"' for choice in choices)
+    if key.startswith("data.") and key.endswith("_lang"):
+        return 'language code, such as "de" or "pt-BR"'
+    if field.annotation not in _TYPE_NAMES:
+        return "table of texts" if key == "data.hub" else "text or list of texts"
+    bounds = [
+        f"{words} {getattr(constraint, bound)}"
+        for constraint in field.metadata
+        for bound, words in _BOUNDS.items()
+        if hasattr(constraint, bound)
+    ]
+    return ", ".join([_TYPE_NAMES[field.annotation], *bounds])
+
+
+def keys_table() -> str:
+    """`recipes/KEYS.md`: one Markdown table a section."""
+    lines = ["# The keys of a recipe", "", "Generated by `python tools/make_keys.py`; the source is `nmt/recipe.py`."]
+    for section, kind in sections().items():
+        lines += [
+            "",
+            f"## [{section}]",
+            "",
+            kind.__doc__ or "",
+            "",
+            "| key | default | allowed | what it does |",
+            "|---|---|---|---|",
+        ]
+        for name, field in kind.model_fields.items():
+            default = "required" if field.is_required() else f"`{toml_value(field.default)}`"
+            words = allowed(f"{section}.{name}").replace("|", "\\|")
+            lines.append(f"| `{name}` | {default} | {words} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def toml_value(value: Any) -> str:
+    """A recipe's value as TOML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = "".join(
+            f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else "\\" * (c in '"\\') + c for c in value
+        )
+        return f'"{escaped}"'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items()) + "}"
+    return repr(value)

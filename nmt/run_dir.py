@@ -1,0 +1,228 @@
+"""The run folder: what a training leaves behind. Written atomically, checksummed, loaded without pickle.
+
+recipe.toml          the resolved recipe
+tokenizer/           the trained tokenizer
+model.safetensors    the best model so far
+manifest.json        SHA-256 of the files above, checked whenever they are loaded
+training.safetensors the training state: weights, optimizer, random state, position
+metrics.jsonl        one JSON object a line, in the order of the steps
+hypotheses/          translations of the valid and test sets, with their references
+scores.json          scores of the test sets
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as parse_tensors
+from safetensors.torch import save as tensor_bytes
+from torch import Tensor
+
+from nmt.data.tokenizer import TokenizerPair
+from nmt.errors import CheckpointError, OutputError, RecipeError
+from nmt.model.seq2seq import Seq2Seq, build_model
+from nmt.recipe import Recipe
+from nmt.recipe_file import load_recipe, recipe_toml
+
+FORMAT = 1  # of the run folder; a reader refuses a newer one
+RECIPE, TOKENIZER, MODEL, TRAINING = "recipe.toml", "tokenizer", "model.safetensors", "training.safetensors"
+MANIFEST, METRICS, HYPOTHESES, SCORES = "manifest.json", "metrics.jsonl", "hypotheses", "scores.json"
+_NEXT = ".next"  # a manifest on its way in: valid as soon as the files are
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """A model as it was saved, ready to translate: in evaluation mode, on the CPU."""
+
+    recipe: Recipe
+    tokenizers: TokenizerPair
+    model: Seq2Seq
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything a training needs to go on: tensors by name, and the rest as JSON values."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; what is written there replaces `path` at the end, synced, or not at all.
+
+    Raises OutputError where the folder or the disk does not take it; the file of before is then still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}; what was there before is unharmed") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Replace a file's content, atomically."""
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Replace a file by these lines, each ended by "\\n", atomically."""
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a file by a JSON value made to be read, atomically."""
+    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+
+
+def save_setup(run: Path, recipe: Recipe, tokenizers: TokenizerPair | None = None) -> None:
+    """Store what stands before the first step: the recipe, and the tokenizer once it is trained."""
+    write_bytes(run / RECIPE, recipe_toml(recipe).encode("utf-8"))
+    if tokenizers is not None:
+        (run / TOKENIZER).mkdir(exist_ok=True)
+        tokenizers.save(run / TOKENIZER)
+
+
+def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
+    """Publish `weights` as the run's model, with a manifest over all that translating needs.
+
+    A kill at any moment leaves a loadable model, the old or the new: the new manifest is there before the new weights
+    are, and becomes the manifest after them.
+    """
+    content = tensor_bytes({name: tensor.contiguous().cpu() for name, tensor in weights.items()})
+    files = [run / RECIPE, *sorted((run / TOKENIZER).iterdir())]
+    sums = {file.relative_to(run).as_posix(): sha256(file) for file in files}
+    sums[MODEL] = hashlib.sha256(content).hexdigest()
+    following = run / (MANIFEST + _NEXT)
+    write_json(following, {"format": FORMAT, "nmt": version("nmt"), "files": sums})
+    write_bytes(run / MODEL, content)
+    following.replace(run / MANIFEST)
+    _sync_folder(run)
+
+
+def load_model(run: Path) -> SavedModel:
+    """Check and load a run's model. Nothing in the folder is executed, and nothing outside it is read.
+
+    Raises CheckpointError where something is missing, damaged, made by a newer nmt or reaches outside the folder.
+    """
+    if not run.is_dir():
+        raise CheckpointError(f"{run}: there is no such run folder; `nmt train` makes one")
+    _check_manifest(run)
+    recipe = load_stored_recipe(run)
+    tokenizers = TokenizerPair.load(run / TOKENIZER)
+    model = build_model(
+        recipe.model, src_vocab_size=tokenizers.src.vocab_size, tgt_vocab_size=tokenizers.tgt.vocab_size
+    )
+    try:
+        model.load_weights(parse_tensors((run / MODEL).read_bytes()))
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{run / MODEL}: does not fit the recipe beside it: {error}") from error
+    return SavedModel(recipe, tokenizers, model.eval())
+
+
+def load_stored_recipe(run: Path) -> Recipe:
+    """The resolved recipe of a run. Raises CheckpointError where it cannot be read."""
+    try:
+        return load_recipe(str(run / RECIPE)).recipe
+    except RecipeError as error:
+        raise CheckpointError(f"{run / RECIPE}: not a recipe of this version of nmt: {error}") from error
+
+
+def save_training(run: Path, state: TrainingState) -> None:
+    """Replace the training state, atomically; its digest travels inside."""
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in state.tensors.items()}
+    values = json.dumps(state.values)
+    metadata = {"format": str(FORMAT), "values": values, "sha256": _digest(tensors, values)}
+    write_bytes(run / TRAINING, tensor_bytes(tensors, metadata=metadata))
+
+
+def load_training(run: Path) -> TrainingState | None:
+    """The training state, or None. Raises CheckpointError where it is damaged or of a newer nmt."""
+    path = run / TRAINING
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}; begin anew with --fresh") from error
+    _check_format(path, metadata.get("format", "0"))
+    if metadata.get("sha256") != _digest(tensors, metadata.get("values", "")):
+        raise CheckpointError(f"{path}: damaged: its content does not match its SHA-256; begin anew with --fresh")
+    return TrainingState(tensors, json.loads(metadata["values"]))
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _digest(tensors: Mapping[str, Tensor], values: str) -> str:
+    digest = hashlib.sha256(values.encode("utf-8"))
+    for name in sorted(tensors):
+        digest.update(name.encode("utf-8"))
+        digest.update(tensors[name].numpy().data)
+    return digest.hexdigest()
+
+
+def _check_manifest(run: Path) -> None:
+    """Hold the files against the manifest, or against the next one where a kill came between it and its files."""
+    faults = _faults(run, MANIFEST)
+    if faults and (not (run / (MANIFEST + _NEXT)).exists() or _faults(run, MANIFEST + _NEXT)):
+        raise CheckpointError(faults[0])
+
+
+def _faults(run: Path, name: str) -> list[str]:
+    path = run / name
+    if not path.is_file():
+        return [f"{run}: holds no model yet: there is no {MANIFEST}; `nmt train` writes it at the first validation"]
+    try:
+        manifest = json.loads(path.read_bytes())
+        files = dict(manifest["files"])
+        form = manifest["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        return [f"{path}: damaged: not a manifest ({error})"]
+    _check_format(path, form)
+    faults = []
+    for file, wanted in files.items():
+        target = (run / file).resolve()
+        if not target.is_relative_to(run.resolve()) or Path(file).is_absolute():
+            raise CheckpointError(f"{path}: names {file}, which lies outside the folder: refused")
+        if not target.is_file():
+            faults.append(f"{run / file}: missing, though {MANIFEST} lists it")
+        elif sha256(target) != wanted:
+            faults.append(f"{run / file}: damaged: its SHA-256 is not the one in {MANIFEST}")
+    missing = [file for file in (RECIPE, MODEL, f"{TOKENIZER}/tokenizer.json") if file not in files]
+    return faults + [f"{path}: does not list {file}" for file in missing]
+
+
+def _check_format(path: Path, found: Any) -> None:
+    if int(found) > FORMAT:
+        raise CheckpointError(
+            f"{path}: written in format {found}; nmt {version('nmt')} reads up to {FORMAT}: update nmt"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,176 @@
+"""Beam search over a batch: every sentence keeps its K best unfinished hypotheses and leaves the batch when done."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from nmt.errors import RecipeError
+from nmt.search.candidates import top_tokens
+from nmt.search.history import History
+from nmt.search.hypothesis import Hypothesis, StateT, Step
+from nmt.search.penalty import LengthPenalty
+
+
+@dataclass(frozen=True)
+class BeamOptions:
+    """How wide to search, how many hypotheses to return, and how to compare those of different lengths.
+
+    `stop_early` ends a sentence as soon as no unfinished hypothesis can reach its n best any more. That never changes
+    a result; turn it off only to measure or to test just that.
+
+    Raises RecipeError unless 1 <= n_best <= beam_size.
+    """
+
+    beam_size: int
+    penalty: LengthPenalty
+    n_best: int = 1
+    stop_early: bool = True
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 1:
+            raise RecipeError(f"beam_size is {self.beam_size}, but it must be 1 or more; 1 is greedy search")
+        if not 1 <= self.n_best <= self.beam_size:
+            raise RecipeError(
+                f"n_best is {self.n_best}, but it must be from 1 to the beam_size, {self.beam_size}; "
+                "ask for fewer or widen the beam"
+            )
+
+
+@dataclass(frozen=True)
+class _Live:
+    """The B' sentences under way: one row each, in input order. R beams a sentence: 1 at first, then K."""
+
+    sentences: Tensor  # (B',) their places in the input
+    log_probs: Tensor  # (B', R) of their beams so far, best first; -inf: no such beam
+    max_lengths: Tensor  # (B',)
+    max_penalties: Tensor  # (B',) the penalty at the greatest length that they can reach
+    finished: Tensor  # (B',) how many hypotheses have ended
+    best_scores: Tensor  # (B', n) of those, best first; -inf: not that many yet
+
+    @classmethod
+    def start(cls, max_lengths: Tensor, options: BeamOptions) -> Self:
+        batch, device = len(max_lengths), max_lengths.device
+        penalties = [options.penalty(length + 1) for length in max_lengths.tolist()]
+        return cls(
+            sentences=torch.arange(batch, device=device),
+            log_probs=torch.zeros(batch, 1, device=device),
+            max_lengths=max_lengths,
+            max_penalties=torch.tensor(penalties, dtype=torch.float32, device=device),
+            finished=torch.zeros_like(max_lengths),
+            best_scores=torch.full((batch, options.n_best), -torch.inf, device=device),
+        )
+
+    def go_on(self, keep: Tensor, log_probs: Tensor, finished: Tensor, best_scores: Tensor) -> "_Live":
+        """The sentences `keep` (rows of this), after a position; the others (B', ...) are not yet cut down to them."""
+        return _Live(
+            sentences=self.sentences[keep],
+            log_probs=log_probs[keep],
+            max_lengths=self.max_lengths[keep],
+            max_penalties=self.max_penalties[keep],
+            finished=finished[keep],
+            best_scores=best_scores[keep],
+        )
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """The K best ways to go on without ending, best first, all (B', K), and the bar (B', 1) for ways to end."""
+
+    log_probs: Tensor
+    parents: Tensor
+    tokens: Tensor
+    token_log_probs: Tensor
+    bar: Tensor  # what the K-th best candidate has, be it eos or not
+
+
+@torch.no_grad()
+def beam_search(
+    step: Step[StateT],
+    state: StateT,
+    *,
+    max_lengths: Tensor,
+    options: BeamOptions,
+    bos_id: int,
+    eos_id: int,
+    suppress_ids: Sequence[int],
+) -> list[list[Hypothesis]]:
+    """The n best hypotheses of each sentence, best first; the sentences in input order.
+
+    `state` has B rows, one a sentence. max_lengths (B,) int64 counts tokens without eos, on the device of the state.
+    `suppress_ids` (bos, pad, unk) are never produced. A sentence has fewer than n only where the vocabulary or its
+    max_length allow no more.
+
+    At each position, a candidate that ends in eos and is among the K best of its sentence (a tie at place K counts)
+    is a finished hypothesis, and the K best that do not end live on. A sentence is done when K hypotheses have
+    finished, when no live one can still enter the n best, or at its max_length, where each live one is ended by force.
+
+    Raises NmtError if the log-probabilities hold NaN, or if they leave a sentence no hypothesis at all.
+    """
+    assert eos_id not in suppress_ids
+    if len(max_lengths) == 0:
+        return []
+    longest = int(max_lengths.max())
+    suppressed = torch.tensor(suppress_ids, dtype=torch.int64, device=max_lengths.device)
+    history = History(len(max_lengths), options.beam_size, longest, max_lengths.device)
+    live = _Live.start(max_lengths, options)
+    prev_ids = torch.full_like(max_lengths, bos_id)
+    for position in range(longest + 1):
+        log_probs, state = step(prev_ids, state)
+        found = _candidates(log_probs, live, options.beam_size, eos_id, suppressed)
+        scores = _end(history, position, live, log_probs[:, eos_id], found.bar, options.penalty)
+        finished = live.finished + (scores > -torch.inf).sum(1)
+        best_scores = torch.cat([live.best_scores, scores], dim=1).topk(options.n_best, dim=1).values
+
+        done = (live.max_lengths == position) | _is_done(finished, best_scores, found.log_probs[:, 0], live, options)
+        keep = (~done).nonzero().squeeze(1)
+        if len(keep) == 0:
+            break
+        parents, tokens = found.parents[keep], found.tokens[keep]
+        state = state.select((keep[:, None] * live.log_probs.size(1) + parents).flatten())
+        live = live.go_on(keep, found.log_probs, finished, best_scores)
+        history.extend(position, live.sentences, parents, tokens, found.token_log_probs[keep])
+        prev_ids = tokens.flatten()
+    return history.best(options.n_best, options.penalty)
+
+
+def _candidates(log_probs: Tensor, live: _Live, beam_size: int, eos_id: int, suppressed: Tensor) -> _Candidates:
+    """log_probs (B'*R, V) -> the best of the R*V ways to go on.
+
+    K + 1 tokens of each row are enough: a row has one eos, and no more than K others can live on or set the bar.
+    """
+    batch, rows = live.log_probs.shape
+    values, ids = top_tokens(log_probs, beam_size + 1, suppressed)
+    width = values.size(1)
+    totals = (values.view(batch, rows, width) + live.log_probs[:, :, None]).flatten(1)  # (B', R*width)
+    values, ids = values.view(batch, -1), ids.view(batch, -1)
+    bar = totals.topk(beam_size, dim=1).values[:, -1:]
+    survivors, index = totals.masked_fill(ids == eos_id, -torch.inf).topk(beam_size, dim=1)
+    return _Candidates(survivors, index // width, ids.gather(1, index), values.gather(1, index), bar)
+
+
+def _end(
+    history: History, position: int, live: _Live, eos_log_probs: Tensor, bar: Tensor, penalty: LengthPenalty
+) -> Tensor:
+    """Record the beams that end here; their scores (B', R), -inf where a beam goes on. eos_log_probs (B'*R,)."""
+    eos_log_probs = eos_log_probs.float().view_as(live.log_probs)
+    totals = live.log_probs + eos_log_probs
+    good = totals >= bar
+    forced = (live.max_lengths == position)[:, None]
+    scores = torch.where(good | forced, totals / penalty(position + 1), -torch.inf)
+    history.end(position, live.sentences, scores, eos_log_probs, ~good)
+    return scores
+
+
+def _is_done(finished: Tensor, best_scores: Tensor, log_prob: Tensor, live: _Live, options: BeamOptions) -> Tensor:
+    """Which sentences need no further position; finished, log_prob (that of the best survivor) and the result (B',).
+
+    A survivor's score can never exceed log_prob / (penalty at the greatest length): log-probabilities only fall, and
+    penalties only grow. The comparison is strict, so that not even a tie comes out otherwise than without it.
+    """
+    done = (finished >= options.beam_size) | (log_prob == -torch.inf)
+    if options.stop_early:
+        done |= best_scores[:, -1] > log_prob / live.max_penalties
+    return done

@@ -1,0 +1,137 @@
+"""What a person sees of a training: a bar on a terminal, plain lines elsewhere, a JSON line for every report."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Protocol, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+Values = Mapping[str, float | int | str]
+
+
+class Sink(Protocol):
+    """Where reports go beside the screen: `metrics.jsonl`, TensorBoard."""
+
+    def write(self, values: Values) -> None:
+        """Take one report: `event` is "train" or "valid", `step` the optimizer step, the rest what was measured."""
+        ...
+
+    def close(self) -> None:
+        """Nothing follows."""
+        ...
+
+
+class MetricsFile:
+    """`metrics.jsonl`: appended to and flushed a report at a time."""
+
+    def __init__(self, path: Path, *, from_step: int) -> None:
+        """Keep what stands in the file up to `from_step`, where a stopped run goes on, and drop what came after it."""
+        kept = []
+        if path.exists():
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= from_step]
+        path.write_text("".join(kept), encoding="utf-8")
+        self._stream = path.open("a", encoding="utf-8")
+
+    def write(self, values: Values) -> None:
+        """Append one line."""
+        self._stream.write(json.dumps(values, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+class Sample(NamedTuple):
+    """One sentence of the validation set, and what became of it."""
+
+    src: str
+    hypothesis: str
+    reference: str
+
+
+class Display:
+    """The screen of one training; as a context manager it shows the bar and takes it away again."""
+
+    def __init__(self, console: Console, *, total_steps: int, step: int) -> None:
+        columns: list[ProgressColumn] = [
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[report]}"),
+            TimeRemainingColumn(compact=True),
+        ]
+        self.console = console
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, refresh_per_second=4)
+        self._task = self._bar.add_task("", total=total_steps, completed=step, report="")
+        self._total = total_steps
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def advance(self, step: int) -> None:
+        """One optimizer step is done."""
+        self._bar.update(self._task, completed=step)
+
+    def report(self, values: Values, best_bleu: float | None) -> None:
+        """Show a training report, in the bar or as a line."""
+        best = "" if best_bleu is None else f"  best BLEU {best_bleu:.2f}"
+        text = (
+            f"epoch {values['epoch']}  loss {values['loss']:.3f}  ppl {values['ppl']:.2f}  "
+            f"lr {values['learning_rate']:.1e}  grad {values['gradient_norm']:.2f}  {values['tokens_per_second']:,.0f} tok/s{best}"
+        )
+        self._bar.update(self._task, report=text)
+        if not self.console.is_terminal:
+            self.line(f"step {values['step']}/{self._total}  {text}")
+
+    def validated(self, values: Values, samples: Sequence[Sample], *, better: bool) -> None:
+        """Show a validation: its score, whether it is the best so far, and what some sentences became."""
+        mark = "  (best so far)" if better else ""
+        self.line(f"[bold]valid[/] step {values['step']}  BLEU {values['bleu']:.2f}  {values['seconds']:.1f} s{mark}")
+        for sample in samples:
+            self.line(f"  [dim]source    [/] {escape(sample.src)}")
+            self.line(f"  [dim]system    [/] {escape(sample.hypothesis)}")
+            self.line(f"  [dim]reference [/] {escape(sample.reference)}")
+
+    def line(self, text: str) -> None:
+        """Print a line above the bar."""
+        self.console.print(text, soft_wrap=True, highlight=False)
+
+
+def mean_report(
+    step: int, epoch: int, totals: Mapping[str, float], learning_rate: float
+) -> dict[str, float | int | str]:
+    """A training report from sums since the last one.
+
+    `totals` has tokens, loss and nll (sums over tokens), gradient_norm (sum over steps), steps and seconds.
+    """
+    tokens = totals["tokens"]
+    return {
+        "event": "train",
+        "step": step,
+        "epoch": epoch,
+        "loss": totals["loss"] / tokens,
+        "ppl": math.exp(min(totals["nll"] / tokens, 100.0)),
+        "learning_rate": learning_rate,
+        "gradient_norm": totals["gradient_norm"] / totals["steps"],
+        "tokens": int(tokens),
+        "tokens_per_second": tokens / max(totals["seconds"], 1e-9),
+    }
+
+
+def close_all(sinks: Iterable[Sink]) -> None:
+    """Close every sink."""
+    for sink in sinks:
+        sink.close()

@@ -1,0 +1,215 @@
+"""A whole training: from a recipe to a trained, scored run folder."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from nmt.data.tokenizer import TokenizerPair
+from nmt.errors import CheckpointError, OutputError, RecipeError
+from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_run
+from nmt.metrics import score
+from nmt.model.seq2seq import Seq2Seq, build_model
+from nmt.recipe import Recipe, toml_value
+from nmt.recipe_file import differences
+from nmt.run_dir import (
+    METRICS,
+    RECIPE,
+    TrainingState,
+    load_stored_recipe,
+    load_training,
+    save_setup,
+)
+from nmt.train.loop import TrainingLoop, Validation
+from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, open_corpora, tokenizers_of
+from nmt.train.progress import Display, MetricsFile, Sample, Sink, close_all
+from nmt.train.trainer import Trainer
+from nmt.translator import Translator, load
+
+# Keys in which a run may differ from the recipe that goes on with it: none of them changes a weight or a score.
+HARMLESS = ("name", "data.folder", "train.threads", "train.samples", "train.save_every", "train.tensorboard")
+SHARE_FOR_TRAINING = 0.9  # of `max_minutes`; the rest is for validations and test sets
+SPEED_SHARE = 0.03  # of `max_minutes`, to measure the speed of the first steps
+WARM_STEPS = 5  # are slower than those after them and not measured
+
+SinkMaker = Callable[[Path, int], Sink]  # (run folder, step to go on from)
+
+
+@dataclass
+class TrainingRun:
+    """One training on its way through a run folder."""
+
+    recipe: Recipe
+    run: Path
+    console: Console
+    begin: float  # time.monotonic() when the command began: what `max_minutes` counts from
+
+    def execute(self, extra_sinks: Sequence[SinkMaker] = ()) -> list[ScoredTestSet]:
+        """Train, or go on where the run stopped, and score the test sets; the rows of `scores.json`."""
+        if self.recipe.train.threads:
+            torch.set_num_threads(self.recipe.train.threads)
+        saved = self._saved_state()
+        corpora = open_corpora(self.recipe.data)
+        for line in describe(corpora):
+            self._say(line)
+        self._check_data(saved, corpora)
+        tokenizers = tokenizers_of(self.run, self.recipe.tokenizer, corpora.train)
+        stream = make_stream(self.recipe, corpora.train, tokenizers)
+        if saved is None:
+            self._settle_steps(tokenizers, stream)
+            save_setup(self.run, self.recipe, tokenizers)
+        trainer = self._trainer(tokenizers, stream, saved)
+        self._train(trainer, tokenizers, corpora, extra_sinks)
+        return self._score(corpora)
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def _saved_state(self) -> TrainingState | None:
+        """The state to go on from, where there is one. Adopts the step count that `max_minutes` came to."""
+        saved = load_training(self.run)
+        if saved is None:
+            return None
+        stored = load_stored_recipe(self.run)
+        if self.recipe.train.max_minutes > 0:
+            train = self.recipe.train.model_copy(update={"max_minutes": 0.0, "max_steps": stored.train.max_steps})
+            self.recipe = self.recipe.model_copy(update={"train": train})
+        changed = {key: pair for key, pair in differences(stored, self.recipe).items() if key not in HARMLESS}
+        if changed:
+            lines = [f"  {key}: {toml_value(old)} there, {toml_value(new)} now" for key, (old, new) in changed.items()]
+            raise RecipeError(
+                "\n".join([f"{self.run} holds a run of another recipe:", *lines])
+                + "\nuse another --run-dir, or --fresh to begin anew (the old run is kept beside it)"
+            )
+        self._say(f"going on in {self.run} after step {Trainer.saved_step(saved)} of {self.recipe.train.max_steps}")
+        return saved
+
+    def _check_data(self, saved: TrainingState | None, corpora: Corpora) -> None:
+        if saved is not None and saved.values["data"] != corpora.fingerprint:
+            raise CheckpointError(
+                f"{self.run}: the training or validation text is not what this run began with (its SHA-256 differs); "
+                "restore the text, or begin anew with --fresh"
+            )
+
+    def _trainer(self, tokenizers: TokenizerPair, stream: StreamMaker, saved: TrainingState | None) -> Trainer:
+        """A trainer of a new model, or of the saved one; the same seed makes the same."""
+        torch.manual_seed(self.recipe.train.seed)
+        model = new_model(self.recipe, tokenizers).to("cuda" if torch.cuda.is_available() else "cpu")
+        return Trainer(section=self.recipe.train, model=model, stream=stream, saved=saved)
+
+    def _settle_steps(self, tokenizers: TokenizerPair, stream: StreamMaker) -> None:
+        """Turn `max_minutes` into `max_steps` by the speed of some steps, which are then thrown away.
+
+        So a run with a time limit is, from its first step on, the same as one with that `max_steps` in its recipe.
+        """
+        section = self.recipe.train
+        if section.max_minutes == 0:
+            return
+        trainer = self._trainer(tokenizers, stream, None)
+        for _ in range(WARM_STEPS):
+            trainer.update()
+        begin, steps = time.monotonic(), 0
+        while time.monotonic() - begin < SPEED_SHARE * 60 * section.max_minutes or steps < WARM_STEPS:
+            trainer.update()
+            steps += 1
+        seconds_per_step = (time.monotonic() - begin) / steps
+        left = 60 * section.max_minutes * SHARE_FOR_TRAINING - (time.monotonic() - self.begin)
+        max_steps = max(1, int(left / seconds_per_step))
+        self._say(
+            f"{section.max_minutes:g} minutes at {1 / seconds_per_step:.1f} steps/s: train.max_steps = {max_steps}"
+        )
+        train = section.model_copy(update={"max_minutes": 0.0, "max_steps": max_steps})
+        self.recipe = self.recipe.model_copy(update={"train": train})
+
+    def _train(
+        self, trainer: Trainer, tokenizers: TokenizerPair, corpora: Corpora, extra_sinks: Sequence[SinkMaker]
+    ) -> None:
+        section = self.recipe.train
+        parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
+        self._say(f"model: {parameters:,} parameters, vocabulary {tokenizers.tgt.vocab_size:,}, {trainer.device}")
+        step = trainer.progress.step
+        sinks = [MetricsFile(self.run / METRICS, from_step=step), *(make(self.run, step) for make in extra_sinks)]
+        loop = TrainingLoop(
+            trainer=trainer,
+            run=self.run,
+            display=Display(self.console, total_steps=section.max_steps, step=step),
+            sinks=sinks,
+            validate=self._validator(trainer.model, tokenizers, corpora),
+            tgt_lang=self.recipe.data.tgt_lang,
+            constants={"data": corpora.fingerprint},
+        )
+        try:
+            loop.run_to_the_end()
+        finally:
+            close_all(sinks)
+
+    def _validator(self, model: Seq2Seq, tokenizers: TokenizerPair, corpora: Corpora) -> Callable[[], Validation]:
+        """Translate the validation set as `nmt translate` would, and score that."""
+        section, tgt_lang = self.recipe.train, self.recipe.data.tgt_lang
+        search = self.recipe.search.model_copy(update={"beam_size": section.validate_beam_size})
+        translator = Translator(model, tokenizers, search)
+        valid = as_test_set("valid", corpora.valid)
+        shown = [index * len(valid.src) // max(section.samples, 1) for index in range(section.samples)]
+
+        def validate() -> Validation:
+            hypotheses = translator.translate(valid.src)
+            [bleu] = score(["bleu"], hypotheses, valid.references, tgt_lang=tgt_lang)
+            samples = [Sample(valid.src[i], hypotheses[i], valid.references[i]) for i in shown]
+            return Validation(bleu.value, hypotheses, samples)
+
+        return validate
+
+    def _score(self, corpora: Corpora) -> list[ScoredTestSet]:
+        """Score the best model on every test set."""
+        test_sets = [as_test_set(name, corpus) for name, corpus in corpora.tests.items()]
+        return evaluate_run(
+            self.run,
+            load(self.run),
+            test_sets,
+            metrics=METRICS_BY_DEFAULT,
+            data=self.recipe.data,
+            console=self.console,
+        )
+
+
+def train(
+    recipe: Recipe, run: Path, console: Console, *, fresh: bool = False, sinks: Sequence[SinkMaker] = ()
+) -> list[ScoredTestSet]:
+    """Train a recipe in a run folder; a run that is there already goes on, one that is finished is only scored again.
+
+    `fresh` moves an existing run aside and begins anew. Raises NmtError for all that a user can mend.
+    """
+    begin = time.monotonic()
+    if fresh and run.exists():
+        console.print(f"the run of before is kept in {_move_aside(run)}", soft_wrap=True, highlight=False, markup=False)
+    _check_folder(run)
+    return TrainingRun(recipe, run, console, begin).execute(sinks)
+
+
+def new_model(recipe: Recipe, tokenizers: TokenizerPair) -> Seq2Seq:
+    """A model of the recipe's shape, drawn from torch's global random generator."""
+    return build_model(recipe.model, src_vocab_size=tokenizers.src.vocab_size, tgt_vocab_size=tokenizers.tgt.vocab_size)
+
+
+def _move_aside(run: Path) -> Path:
+    aside = next(path for number in range(1, 10_000) if not (path := run.with_name(f"{run.name}.old{number}")).exists())
+    shutil.move(run, aside)
+    return aside
+
+
+def _check_folder(run: Path) -> None:
+    """Make the run folder, and refuse one that cannot be written or holds something else than a run."""
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        names = {file.name for file in run.iterdir()}
+    except OSError as error:
+        raise OutputError(f"{run}: cannot be the run folder: {error.strerror}") from error
+    if names and RECIPE not in names:
+        raise OutputError(f"{run}: a folder with other things in it; name an empty or a new one with --run-dir")
+    if not os.access(run, os.W_OK):
+        raise OutputError(f"{run}: cannot be written; name another folder with --run-dir")

@@ -1,0 +1,91 @@
+"""Translate a file or a stream: n lines in, n lines out, nothing lost when it is cut short."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from nmt.errors import DataError, OutputError
+from nmt.translator import Translation, Translator
+
+Format = Callable[
+    [int, Sequence[Translation]], str
+]  # (line number from 0, its translations) -> text, line ends counted
+
+
+def as_text(_number: int, translations: Sequence[Translation]) -> str:
+    """The best translation on a line of its own."""
+    return translations[0].text + "\n"
+
+
+def as_n_best(number: int, translations: Sequence[Translation]) -> str:
+    """`number ||| translation ||| score`, a line for each translation: the n-best form of Moses."""
+    return "".join(f"{number} ||| {one.text} ||| {one.score:.6f}\n" for one in translations)
+
+
+def as_json(_number: int, translations: Sequence[Translation]) -> str:
+    """One JSON object a line: the best translation's fields and, where several were asked for, all under `n_best`."""
+    best, *others = (asdict(one) for one in translations)
+    if others:
+        best = {**best, "n_best": [best, *others]}
+    return json.dumps(best, ensure_ascii=False) + "\n"
+
+
+def translate_stream(
+    translator: Translator,
+    lines: Iterator[str],
+    out: BinaryIO,
+    *,
+    form: Format,
+    n_best: int = 1,
+    read_ahead: int | None = None,
+    done: int = 0,
+) -> Iterator[list[Translation]]:
+    """Write the translation of each line to `out`, in order, and yield it; the first `done` lines are passed over.
+
+    `read_ahead` limits how many lines are read before the first of them is answered (1 for a person at a terminal).
+    """
+    passed = sum(1 for _ in islice(lines, done))
+    if passed < done:
+        raise DataError(
+            f"--resume: {done} lines are translated already, but the input has only {passed}: is it another file?"
+        )
+    for number, found in enumerate(translator.translations(lines, n_best=n_best, read_ahead=read_ahead), start=done):
+        out.write(form(number, found).encode("utf-8"))
+        yield found
+
+
+@contextmanager
+def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
+    """`path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
+
+    What is written stands in `path`.part until all of it is there; then it replaces `path`. What was cut short stays
+    in the part, for `resume`. Raises OutputError where the disk or the folder does not take it.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        done = _whole_lines(part) if resume and part.exists() else 0
+        with part.open("ab" if done else "wb") as stream:
+            yield stream, done
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written: {error.strerror}; what was done is in {part.name}, go on with --resume"
+        ) from error
+
+
+def _whole_lines(part: Path) -> int:
+    """Count the lines of a part, and cut off a last one that has no end."""
+    with part.open("r+b") as stream:
+        lines = end = 0
+        for line in stream:
+            if line.endswith(b"\n"):
+                lines, end = lines + 1, end + len(line)
+        stream.truncate(end)
+    return lines

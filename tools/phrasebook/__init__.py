@@ -1,0 +1,1 @@
+"""The grammar behind recipes/phrasebook: word tables, inflection and sentence templates for German and English."""
