@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from nmt.metrics import score
+from nmt.metrics import Score, score
 from nmt.recipe import DataSection
 from nmt.run_dir import HYPOTHESES, SCORES, write_json, write_lines
 from nmt.translator import Translator
@@ -101,7 +101,8 @@ def evaluate_run(
     """
     rows: list[ScoredTestSet] = []
     for test_set in test_sets:
-        evaluation = evaluate(translator, test_set, metrics=metrics, tgt_lang=data.tgt_lang)
+        with console.status(f"translating {test_set.name}"):
+            evaluation = evaluate(translator, test_set, metrics=metrics, tgt_lang=data.tgt_lang)
         save_evaluation(run, test_set, evaluation, data)
         rows += evaluation.rows
     new = {(row.test_set, row.metric, row.beam_size): asdict(row) for row in rows}
@@ -110,24 +111,20 @@ def evaluate_run(
     old = {(row["test_set"], row["metric"], row["beam_size"]): row for row in stored}
     write_json(path, list({**old, **new}.values()))
     if rows:
-        console.print(scores_table(rows))
+        show_scores(rows, console)
     return rows
 
 
-def scores_table(rows: Sequence[ScoredTestSet]) -> Table:
-    """The rows as a person reads them, each with its signature."""
-    table = Table("test set", "metric", "score", "beam", "sentences", "sentences/s", "signature", box=None)
-    for column in table.columns[2:6]:
+def show_scores(rows: Sequence[ScoredTestSet], console: Console) -> None:
+    """The rows as a person reads them: a table, and each score with its signature in full."""
+    table = Table("test set", "metric", "score", "beam", "sentences", "seconds", "sentences/s", box=None)
+    for column in table.columns[2:]:
         column.justify = "right"
     for row in rows:
         speed = row.sentences / max(row.seconds, 1e-9)
-        table.add_row(
-            row.test_set,
-            row.metric,
-            f"{row.score:.2f}",
-            str(row.beam_size),
-            str(row.sentences),
-            f"{speed:.1f}",
-            row.signature,
-        )
-    return table
+        numbers = f"{row.score:.2f}", str(row.beam_size), str(row.sentences), f"{row.seconds:.1f}", f"{speed:.0f}"
+        table.add_row(row.test_set, row.metric, *numbers)
+    console.print(table)
+    for row in rows:
+        line = f"{row.test_set}: {Score(row.metric, row.score, row.signature)}"
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -148,10 +148,13 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_whole(self) -> "Recipe":
+        faults = []
         if self.model.tie == "all" and not self.tokenizer.joint:
-            raise ValueError('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
+            faults.append('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
         if self.tokenizer.sampling > 0 and self.tokenizer.kind not in ("unigram", "bpe"):
-            raise ValueError(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{self.tokenizer.kind}"')
+            faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{self.tokenizer.kind}"')
+        if faults:
+            raise ValueError("\n  ".join(faults))
         return self
 
 

@@ -1,6 +1,7 @@
 """From a TOML file and `--set` to a checked Recipe, with every value's origin and every fault at once."""
 
 import difflib
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     origins = dict.fromkeys(values, "file name") | {"data.folder": "default"}
     for file, table in reversed(_chain(path)):
         read = _flatten(table)
-        if read.get("data.folder"):
+        if "data.folder" in read:
             read["data.folder"] = _absolute(read["data.folder"], file.resolve().parent)
         values |= read
         origins |= dict.fromkeys(read, str(file))
@@ -43,15 +44,16 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
         key, value = _parse_override(override)
         values[key] = _absolute(value, Path.cwd()) if key == "data.folder" else value
         origins[key] = "--set"
+    values["name"] = path.stem if values["name"] == "" else values["name"]
     return LoadedRecipe(_check(values, origins), {key: origins.get(key, "default") for key in keys()})
 
 
 def find_recipe(name: str) -> Path:
     """The file at the path `name`, or the shipped recipe of that name (`quickstart`)."""
     path = Path(name)
-    if path.is_file():
+    if _is_file(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 (as in _is_file)
         raise RecipeError(f"{path}: a folder, but a recipe is a TOML file")
     shipped = {file.stem: file for folder in _SHIPPED for file in sorted(folder.glob("*.toml"))}
     if name in shipped:
@@ -93,18 +95,22 @@ def _look_up(recipe: Recipe, key: str) -> Any:
 def _chain(path: Path) -> list[tuple[Path, dict[str, Any]]]:
     """The recipe and its parents as read, the recipe first."""
     chain = [(path, _read_toml(path))]
-    while parent := chain[-1][1].pop("extends", None):
+    while (parent := chain[-1][1].pop("extends", None)) is not None:
         child = chain[-1][0]
         if not isinstance(parent, str):
             raise RecipeError(f"{child}: extends: found {parent!r}; allowed: the path of one other recipe")
         file = child.parent / parent
-        if not file.is_file():
+        if not _is_file(file):
             raise RecipeError(f"{child}: extends: there is no file {file}")
         if any(file.samefile(seen) for seen, _ in chain):
             circle = " -> ".join(str(seen) for seen in [*(seen for seen, _ in chain), file])
             raise RecipeError(f"{path}: extends leads back to itself: {circle}")
         chain.append((file, _read_toml(file)))
     return chain
+
+
+def _is_file(path: Path) -> bool:
+    return os.path.isfile(path)  # noqa: PTH113 (Path.is_file raises where a name is too long)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -121,8 +127,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise RecipeError(f"{path}: byte {error.start + 1} is not UTF-8; a recipe is a TOML text file") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise RecipeError(f"{path}: not valid TOML: {error or 'nested too deep'}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path}: not a recipe: nested too deep") from error
+    except ValueError as error:  # of TOML, or of Python for a number of thousands of digits
+        raise RecipeError(f"{path}: not valid TOML: {error}") from error
 
 
 def _flatten(table: dict[str, Any]) -> dict[str, Any]:
@@ -137,7 +145,11 @@ def _flatten(table: dict[str, Any]) -> dict[str, Any]:
 
 
 def _absolute(folder: Any, base: Path) -> Any:
-    return str((base / Path(folder).expanduser()).resolve()) if isinstance(folder, str) else folder
+    """A relative folder as seen from `base`; what is no text stays, for the check to find."""
+    try:
+        return str((base / Path(folder).expanduser()).resolve()) if isinstance(folder, str) else folder
+    except (RuntimeError, ValueError) as error:  # no such home folder, a circle of links; a NUL
+        raise RecipeError(f"data.folder: found {_shown(folder)}: no folder can have this name: {error}") from error
 
 
 def _parse_override(override: str) -> tuple[str, Any]:
@@ -152,7 +164,7 @@ def _parse_override(override: str) -> tuple[str, Any]:
         return key, plain
     try:
         return key, tomllib.loads(f"value = {plain}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # as in _read_toml
         return key, plain
 
 
@@ -209,5 +221,8 @@ def _fault(item: Any, values: dict[str, Any], origins: dict[str, str]) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep, or a number of thousands of digits
+        return f"a {type(value).__name__} too large to show"
     return text if len(text) <= 80 else text[:77] + "..."

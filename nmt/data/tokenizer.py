@@ -98,9 +98,12 @@ class Tokenizer:
         Raises DataError for other kinds and unless 0 < alpha < 1.
         """
         if self.kind not in _SAMPLERS:
-            raise DataError(f'subword sampling: a "{self.kind}" tokenizer cuts in one way only; use "unigram" or "bpe"')
+            raise DataError(
+                f'tokenizer.sampling: a "{self.kind}" tokenizer cuts in one way only; '
+                'set tokenizer.kind to "unigram" or "bpe", or tokenizer.sampling to 0'
+            )
         if not 0.0 < alpha < 1.0:
-            raise DataError(f"subword sampling: alpha is {alpha}; use a number between 0 and 1, for instance 0.1")
+            raise DataError(f"tokenizer.sampling is {alpha}; use a number between 0 and 1, for instance 0.1")
         if alpha not in self._samplers:
             self._samplers[alpha] = _SAMPLERS[self.kind](self._processor, alpha)
         draw, numbers = self._samplers[alpha].draw, uniform(seed)
@@ -212,8 +215,9 @@ def _train(lines: list[str], spec: TokenizerSpec, where: str) -> Tokenizer:
         least = int(found[1])
     if spec.vocab_size < least:
         raise DataError(
-            f"{where}: vocab_size is {spec.vocab_size}, but special tokens, bytes and the characters of the text "
-            f"take {least}; set vocab_size to {least} or more, or lower character_coverage ({spec.character_coverage})"
+            f"{where}: tokenizer.vocab_size is {spec.vocab_size}, but special tokens, bytes and the characters of the "
+            f"text take {least}; set tokenizer.vocab_size to {least} or more, "
+            f"or lower tokenizer.character_coverage ({spec.character_coverage})"
         )
     return Tokenizer(model.getvalue(), kind=spec.kind, normalization=spec.normalization)
 

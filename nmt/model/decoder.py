@@ -75,9 +75,7 @@ class Decoder(nn.Module):
     def forward(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
         """All positions at once, each given the true tokens before it (teacher forcing): tgt_in (B, T) -> (B, T, E)."""
         vector = state.vector[:, None, :].expand(-1, tgt_in.size(1), -1)  # (B, T, D)
-        x = torch.cat(
-            [self.dropout(self.embedding(tgt_in) * self.embed_scale), vector], dim=-1
-        )  # (B, T, E + D)
+        x = torch.cat([self.dropout(self.embedding(tgt_in) * self.embed_scale), vector], dim=-1)  # (B, T, E + D)
         for index, layer in enumerate(self.layers):
             x, _ = layer(x, (state.h[index : index + 1].contiguous(), state.c[index : index + 1].contiguous()))
             x = self.dropout(x)  # (B, T, H)
@@ -86,9 +84,7 @@ class Decoder(nn.Module):
 
     def step(self, prev_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position without dropout, for search: prev_ids (N,) -> readouts (N, E), and the state after it."""
-        x = torch.cat(
-            [self.embedding(prev_ids) * self.embed_scale, state.vector], dim=-1
-        )  # (N, E + D)
+        x = torch.cat([self.embedding(prev_ids) * self.embed_scale, state.vector], dim=-1)  # (N, E + D)
         h, c = [], []
         for index, layer in enumerate(self.layers):
             x, long_term = lstm_step(x, state.h[index], state.c[index], cast(nn.LSTM, layer))  # (N, H)

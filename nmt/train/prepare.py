@@ -10,12 +10,12 @@ import numpy as np
 from datasets import Dataset
 
 from nmt.data.batches import BatchStream, IdTable, Position
-from nmt.data.corpus import Corpus, Filters, SourceRules, count_overlap, open_corpus
+from nmt.data.corpus import Corpus, Filters, count_overlap, open_corpus
+from nmt.data.sources import SourceRules
 from nmt.data.tokenizer import Tokenizer, TokenizerPair, TokenizerSpec, train_tokenizers
 from nmt.errors import RecipeError
 from nmt.evaluate import TestSet
 from nmt.recipe import DataSection, Recipe, TokenizerSection
-from nmt.run_dir import TOKENIZER
 
 LINES_TOGETHER = 10_000  # encoded in one go; subword sampling is seeded for each such block
 
@@ -92,10 +92,8 @@ def as_test_set(name: str, corpus: Corpus) -> TestSet:
     return TestSet(name, list(corpus.pairs["src"]), list(corpus.pairs["tgt"]))
 
 
-def tokenizers_of(run: Path, section: TokenizerSection, train: Corpus) -> TokenizerPair:
-    """The run's tokenizers: those stored there, or new ones trained on the training text."""
-    if (run / TOKENIZER / "tokenizer.json").is_file():
-        return TokenizerPair.load(run / TOKENIZER)
+def new_tokenizers(section: TokenizerSection, train: Corpus) -> TokenizerPair:
+    """Tokenizers trained on the training text; the same text and section give the same."""
     spec = TokenizerSpec(
         kind=section.kind,
         vocab_size=section.vocab_size,

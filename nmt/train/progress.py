@@ -7,9 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 Values = Mapping[str, float | int | str]
 
@@ -57,44 +59,49 @@ class Sample(NamedTuple):
 
 
 class Display:
-    """The screen of one training; as a context manager it shows the bar and takes it away again."""
+    """The screen of one training; as a context manager it shows a bar and the last report, and takes them away."""
 
     def __init__(self, console: Console, *, total_steps: int, step: int) -> None:
         columns: list[ProgressColumn] = [
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[report]}"),
             TimeRemainingColumn(compact=True),
+            TextColumn("left{task.fields[best]}"),
         ]
         self.console = console
-        self._bar = Progress(*columns, console=console, disable=not console.is_terminal, refresh_per_second=4)
-        self._task = self._bar.add_task("", total=total_steps, completed=step, report="")
         self._total = total_steps
+        self._bar = Progress(*columns, console=console, auto_refresh=False)
+        self._task = self._bar.add_task("", total=total_steps, completed=step, best="")
+        self._report = Text()
+        self._live = Live(Group(self._bar, self._report), console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        if self.console.is_terminal:
+            self._live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._live.stop()
 
     def advance(self, step: int) -> None:
         """One optimizer step is done."""
         self._bar.update(self._task, completed=step)
 
     def report(self, values: Values, best_bleu: float | None) -> None:
-        """Show a training report, in the bar or as a line."""
-        best = "" if best_bleu is None else f"  best BLEU {best_bleu:.2f}"
+        """Show a training report, under the bar or as a line."""
         text = (
             f"epoch {values['epoch']}  loss {values['loss']:.3f}  ppl {values['ppl']:.2f}  "
-            f"lr {values['learning_rate']:.1e}  grad {values['gradient_norm']:.2f}  {values['tokens_per_second']:,.0f} tok/s{best}"
+            f"lr {values['learning_rate']:.1e}  grad {values['gradient_norm']:.2f}  "
+            f"{values['tokens_per_second']:,.0f} tok/s"
         )
-        self._bar.update(self._task, report=text)
+        best = "" if best_bleu is None else f"  best BLEU {best_bleu:.2f}"
+        self._bar.update(self._task, best=best)
+        self._report.plain = text
         if not self.console.is_terminal:
-            self.line(f"step {values['step']}/{self._total}  {text}")
+            self.line(f"step {values['step']}/{self._total}  {text}{best}")
 
     def validated(self, values: Values, samples: Sequence[Sample], *, better: bool) -> None:
         """Show a validation: its score, whether it is the best so far, and what some sentences became."""
@@ -121,7 +128,7 @@ def mean_report(
     return {
         "event": "train",
         "step": step,
-        "epoch": epoch,
+        "epoch": epoch + 1,  # people count from 1
         "loss": totals["loss"] / tokens,
         "ppl": math.exp(min(totals["nll"] / tokens, 100.0)),
         "learning_rate": learning_rate,

@@ -20,18 +20,19 @@ from nmt.recipe_file import differences
 from nmt.run_dir import (
     METRICS,
     RECIPE,
+    TOKENIZER,
     TrainingState,
     load_stored_recipe,
     load_training,
     save_setup,
 )
 from nmt.train.loop import TrainingLoop, Validation
-from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, open_corpora, tokenizers_of
+from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, new_tokenizers, open_corpora
 from nmt.train.progress import Display, MetricsFile, Sample, Sink, close_all
 from nmt.train.trainer import Trainer
 from nmt.translator import Translator, load
 
-# Keys in which a run may differ from the recipe that goes on with it: none of them changes a weight or a score.
+# Keys in which a recipe may differ from that of the run it goes on with.
 HARMLESS = ("name", "data.folder", "train.threads", "train.samples", "train.save_every", "train.tensorboard")
 SHARE_FOR_TRAINING = 0.9  # of `max_minutes`; the rest is for validations and test sets
 SPEED_SHARE = 0.03  # of `max_minutes`, to measure the speed of the first steps
@@ -54,14 +55,22 @@ class TrainingRun:
         if self.recipe.train.threads:
             torch.set_num_threads(self.recipe.train.threads)
         saved = self._saved_state()
-        corpora = open_corpora(self.recipe.data)
-        for line in describe(corpora):
+        with self.console.status("reading the text"):
+            corpora = open_corpora(self.recipe.data)
+            description = describe(corpora)
+        for line in description:
             self._say(line)
         self._check_data(saved, corpora)
-        tokenizers = tokenizers_of(self.run, self.recipe.tokenizer, corpora.train)
-        stream = make_stream(self.recipe, corpora.train, tokenizers)
+        with self.console.status("training the tokenizer"):
+            if saved is None:
+                tokenizers = new_tokenizers(self.recipe.tokenizer, corpora.train)
+            else:
+                tokenizers = TokenizerPair.load(self.run / TOKENIZER)
+            stream = make_stream(self.recipe, corpora.train, tokenizers)
         if saved is None:
-            self._settle_steps(tokenizers, stream)
+            if self.recipe.train.max_minutes > 0:
+                with self.console.status("measuring the speed"):
+                    self._settle_steps(tokenizers, stream)
             save_setup(self.run, self.recipe, tokenizers)
         trainer = self._trainer(tokenizers, stream, saved)
         self._train(trainer, tokenizers, corpora, extra_sinks)
@@ -71,9 +80,8 @@ class TrainingRun:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
 
     def _saved_state(self) -> TrainingState | None:
-        """The state to go on from, where there is one. Adopts the step count that `max_minutes` came to."""
-        saved = load_training(self.run)
-        if saved is None:
+        """The state to go on from, where the folder holds one. Adopts the step count that `max_minutes` came to."""
+        if not (self.run / RECIPE).exists():
             return None
         stored = load_stored_recipe(self.run)
         if self.recipe.train.max_minutes > 0:
@@ -86,7 +94,10 @@ class TrainingRun:
                 "\n".join([f"{self.run} holds a run of another recipe:", *lines])
                 + "\nuse another --run-dir, or --fresh to begin anew (the old run is kept beside it)"
             )
-        self._say(f"going on in {self.run} after step {Trainer.saved_step(saved)} of {self.recipe.train.max_steps}")
+        saved = load_training(self.run)
+        if saved is not None:
+            step = Trainer.saved_step(saved)
+            self._say(f"going on in {self.run} after step {step} of {self.recipe.train.max_steps}")
         return saved
 
     def _check_data(self, saved: TrainingState | None, corpora: Corpora) -> None:
@@ -108,8 +119,6 @@ class TrainingRun:
         So a run with a time limit is, from its first step on, the same as one with that `max_steps` in its recipe.
         """
         section = self.recipe.train
-        if section.max_minutes == 0:
-            return
         trainer = self._trainer(tokenizers, stream, None)
         for _ in range(WARM_STEPS):
             trainer.update()

@@ -18,7 +18,7 @@ from nmt.model.seq2seq import Seq2Seq, real_positions
 from nmt.recipe import TrainSection
 from nmt.run_dir import TrainingState
 from nmt.train.optim import LearningRate, MovingAverage, build_optimizer
-from nmt.train.progress import mean_report
+from nmt.train.progress import Values, mean_report
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Trainer:
         self._count(loss, float(norm), time.perf_counter() - begin)
         return loss
 
-    def report(self) -> dict[str, float | int | str]:
+    def report(self) -> Values:
         """Means since the last report."""
         epoch = self.progress.position.epoch
         learning_rate = self.rate.at(self.progress.step - 1)
@@ -171,7 +171,7 @@ class Trainer:
     def _count(self, loss: Loss, norm: float, seconds: float) -> None:
         counted = {
             "tokens": loss.tokens,
-            "loss": float(loss.total),
+            "loss": float(loss.total.detach()),
             "nll": float(loss.nll),
             "gradient_norm": norm,
             "steps": 1,

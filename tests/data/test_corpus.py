@@ -1,164 +1,23 @@
-import gzip
-import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-import datasets
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from toy_pairs import LOOSE, PAIRS, TWO, cached, pairs_of, write
 
 from nmt.data import corpus
-from nmt.data.corpus import REASONS, Corpus, Filters, SourceRules, count_overlap, default_cache_dir, open_corpus
-from nmt.errors import DataError, OutputError
-
-LOOSE = Filters(max_chars=1000, max_ratio=100.0, drop_duplicates=False)
-PAIRS = [("eins", "one"), ("", ""), ("drei", "three")]
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    (tmp_path / "data").mkdir()
-    return tmp_path / "data"
-
-
-@pytest.fixture
-def load(folder, tmp_path):
-    def load(*names: str, filters: Filters | None = None, **changes) -> Corpus:
-        rules = SourceRules(**({"folder": folder, "hub": {}, "src_lang": "de", "tgt_lang": "en"} | changes))
-        return open_corpus(names, rules, filters=filters, cache_dir=tmp_path / "cache")
-
-    return load
-
-
-@pytest.fixture
-def fault_of(load):
-    def fault_of(*names: str, **options) -> str:
-        with pytest.raises(DataError) as caught:
-            load(*names, **options)
-        return str(caught.value)
-
-    return fault_of
-
-
-def write(folder: Path, files: dict[str, str | bytes]) -> None:
-    for name, content in files.items():
-        (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
-
-
-def pairs_of(found: Corpus) -> list[tuple[str, str]]:
-    assert found.pairs.column_names == ["src", "tgt"]
-    return [(pair["src"], pair["tgt"]) for pair in found.pairs]
-
-
-def as_json(record) -> str:
-    return json.dumps(record) + "\n"
-
-
-TWO = {"t.de": "eins\n\ndrei\n", "t.en": "one\n\nthree\n"}
-TSV = "eins\tone\n\t\ndrei\tthree\n"
-NESTED = "".join(as_json({"translation": {"de": de, "en": en}}) for de, en in PAIRS)
-FLAT = "".join(as_json({"en": en, "de": de, "id": 7}) for de, en in PAIRS)
-
-
-@pytest.mark.parametrize(
-    ("name", "files"),
-    [
-        ("t", TWO),
-        ("t", {"t.de.gz": gzip.compress(TWO["t.de"].encode()), "t.en": TWO["t.en"]}),
-        ("t.tsv", {"t.tsv": TSV}),
-        ("t.tsv.gz", {"t.tsv.gz": gzip.compress(TSV.encode())}),
-        ("t.jsonl", {"t.jsonl": NESTED}),
-        ("t.json", {"t.json": FLAT}),
-        ("t.jsonl.gz", {"t.jsonl.gz": gzip.compress(FLAT.encode())}),
-    ],
-)
-def test_every_form_gives_the_same_pairs_and_without_filters_keeps_every_line(name, files, folder, load):
-    write(folder, files)
-    for found in (load(name), load(str(folder / name))):
-        assert pairs_of(found) == PAIRS
-        assert (found.read, found.dropped) == (3, {})
-    assert " + ".join(str(folder / file) for file in files) == found.sources[0]
+from nmt.data.corpus import REASONS, Filters, count_overlap, default_cache_dir, open_corpus
+from nmt.data.sources import SourceRules
+from nmt.errors import OutputError
 
 
 def test_sources_follow_one_another_in_the_order_of_their_names(folder, load):
     write(folder, TWO | {"u.tsv": "vier\tfour\n"})
     assert pairs_of(load("u.tsv", "t")) == [("vier", "four"), *PAIRS]
     assert load("u.tsv", "t").sources == (f"{folder}/u.tsv", f"{folder}/t.de + {folder}/t.en")
-
-
-def test_named_tsv_columns_serve_both_directions(folder, load, fault_of):
-    write(folder, {"t.tsv": "one\teins\tun\n"})
-    columns = ("en", "de", "fr")
-    assert pairs_of(load("t.tsv", tsv_columns=columns)) == [("eins", "one")]
-    assert pairs_of(load("t.tsv", tsv_columns=columns, src_lang="fr", tgt_lang="de")) == [("un", "eins")]
-    fault = fault_of("t.tsv", tsv_columns=("en", "fr"))
-    assert fault.endswith("t.tsv: tsv_columns are en, fr, but de and en are wanted; name the language of each column")
-
-
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
-@given(st.lists(st.tuples(*[st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r\ufeff"))] * 2)))
-def test_lines_of_any_text_come_back_as_they_were(folder, load, pairs):
-    pairs = [("first", "first"), *pairs]
-    write(folder, {"t.de": "".join(de + "\n" for de, _ in pairs), "t.en": "".join(en + "\n" for _, en in pairs)})
-    assert pairs_of(load("t")) == pairs
-
-
-def test_line_breaks_in_json_texts_become_spaces(folder, load):
-    write(
-        folder, {"t.jsonl": as_json({"de": "eins\r\nzwei\n", "en": "one\ntwo\r\n"}) + as_json({"de": "a\r", "en": "b"})}
-    )
-    assert pairs_of(load("t.jsonl")) == [("eins zwei", "one two"), ("a\r", "b")]
-
-
-def test_half_a_surrogate_pair_in_json_is_refused_or_replaced(folder, load, fault_of):
-    write(folder, {"t.jsonl": '{"de": "a", "en": "b"}\n{"de": "x\\ud83d", "en": "\\ud83d\\ude00"}\n'})
-    assert "t.jsonl:2: half of a surrogate pair" in fault_of("t.jsonl")
-    assert pairs_of(load("t.jsonl", errors="replace"))[1] == ("x\ufffd", "\U0001f600")
-
-
-def test_errors_replace_reaches_the_files(folder, load, fault_of):
-    write(folder, {"t.tsv": b"a\tb\n\xfcber\tover\n"})
-    assert "t.tsv:2:1: byte 0xFC is not UTF-8" in fault_of("t.tsv")
-    assert pairs_of(load("t.tsv", errors="replace"))[1] == ("\ufffdber", "over")
-    write(folder, {"u.de": b"\xfcber\n", "u.en": b"over\n"})
-    assert pairs_of(load("u", errors="replace")) == [("\ufffdber", "over")]
-
-
-@pytest.mark.parametrize("line", ['{"de": "a"', "", "[" * 100_000, "9" * 5000, "["])
-def test_broken_json_is_placed_by_line(line, folder, fault_of):
-    write(folder, {"t.jsonl": f'{{"de": "a", "en": "b"}}\n{line}\n'})
-    for filters in (None, LOOSE):
-        fault = fault_of("t.jsonl", filters=filters)
-        assert f"{folder}/t.jsonl:2: not JSON (" in fault
-        assert fault.endswith("one object a line is wanted")
-
-
-BAD_ROWS = [
-    ("t.tsv", "a\tb\n", "one column only\n", "1 tab-separated columns, but 2 are wanted"),
-    ("t.tsv", "a\tb\n", "a\tb\tc\n", "3 tab-separated columns, but 2 are wanted"),
-    *(
-        ("t.jsonl", '{"de": "a", "en": "b"}\n', as_json(row), 'no text for "en"; {"en": text} is wanted')
-        for row in ({"de": "a"}, {"de": "a", "en": None}, {"de": "a", "en": 3}, {"translation": {"de": "a", "fr": "b"}})
-    ),
-    *(
-        ("t.jsonl", '{"de": "a", "en": "b"}\n', as_json(row), 'no text for "de"; {"de": text} is wanted')
-        for row in ([], "text", 1, None, {"translation": "text"})
-    ),
-]
-
-
-@pytest.mark.parametrize(("name", "good", "bad", "words"), BAD_ROWS)
-def test_rows_without_a_pair_are_counted_for_training_and_refused_otherwise(
-    name, good, bad, words, folder, load, fault_of
-):
-    write(folder, {name: good + bad + good})
-    found = load(name, filters=LOOSE)
-    assert (len(found.pairs), found.read, found.dropped["columns"]) == (2, 3, 1)
-    assert fault_of(name) == f"{folder}/{name}:2: {words}; nothing may be dropped here, so mend this row"
 
 
 def test_each_filter_drops_whole_pairs_under_its_own_reason(folder, load):
@@ -203,118 +62,6 @@ def test_an_empty_source_and_no_source_at_all_are_refused(folder, fault_of):
 def test_one_pair_is_a_corpus(folder, load):
     write(folder, {"t.de": "eins", "t.en": "one"})
     assert pairs_of(load("t", filters=LOOSE)) == [("eins", "one")]
-
-
-def test_unequal_files_are_refused_with_both_counts(folder, fault_of):
-    write(folder, {"t.de": "eins\nzwei\n\nvier\n", "t.en": "one\ntwo\nfour\n"})
-    for filters in (None, LOOSE):
-        fault = fault_of("t", filters=filters)
-        assert f"{folder}/t.de has 4 lines, but {folder}/t.en has 3" in fault
-        assert fault.endswith("the first line whose two sides differ oddly in length is 3")
-
-
-def test_what_is_not_found_is_told_with_what_was_looked_for_and_what_is_near(folder, fault_of):
-    write(folder, {"train.de": "a", "train.en": "b", "test.tsv.gz": ""})
-    looked = f"{folder}/trian.de or {folder}/trian.de.gz and {folder}/trian.en or {folder}/trian.en.gz"
-    fault = fault_of("trian", hub={"multi": "a/b:c"})
-    assert fault.startswith(f"trian: nothing found: looked for {looked}, and among the 1 names of data.hub")
-    assert fault.endswith("; did you mean train?")
-    assert "did you mean test.tsv.gz?" in fault_of("tset.tsv.gz")
-    assert "did you mean multi30k?" in fault_of("multi30", hub={"multi30k": "a/b:c"})
-    assert fault_of("xyz").endswith("check the name, data.folder and the languages")
-    assert f"there is no folder {folder}/sub; looked for {folder}/sub/x.de or" in fault_of("sub/x")
-    assert fault_of("n" * 300).startswith(f"{folder}/{'n' * 300}.de: cannot be looked up")
-
-
-def test_a_side_that_is_missing_is_named_and_the_hub_does_not_step_in(folder, fault_of):
-    write(folder, {"t.de": "a"})
-    fault = fault_of("t", hub={"t": "owner/name:train"})
-    assert f"t: only {folder}/t.de is there; wanted are {folder}/t.de or" in fault
-
-
-def test_an_archive_and_a_folder_under_the_name_of_a_source_are_refused(folder, fault_of):
-    (folder / "t.tsv").mkdir()
-    assert "t.tsv: a folder, where a text file is wanted" in fault_of("t.tsv")
-    write(folder, {"u.tsv": b"PK\x03\x04rest"})
-    assert "u.tsv: this is a zip archive" in fault_of("u.tsv")
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """Stands in for the hub: what was asked of it, and a data set that a test may set."""
-    asked = {"calls": [], "rows": [{"translation": {"de": de, "en": en}} for de, en in PAIRS]}
-
-    def load_dataset(*args, **options):
-        asked["calls"].append((args, options))
-        return datasets.Dataset.from_list(asked["rows"])
-
-    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
-    return asked
-
-
-def test_a_hub_name_is_loaded_in_both_forms_of_row(hub, load):
-    names = {"plain": "owner/name:train", "config": "owner/name/de-en:train[:9]"}
-    assert pairs_of(load("plain", hub=names)) == PAIRS
-    hub["rows"] = [{"de": "a\n", "en": "b", "id": 1}, {"de": None, "en": "c", "id": 2}]
-    found = load("config", hub=names, filters=LOOSE)
-    assert (pairs_of(found), found.dropped["columns"]) == ([("a", "b")], 1)
-    assert found.sources == ("hub:owner/name/de-en:train[:9]",)
-    assert hub["calls"] == [
-        (("owner/name",), {"split": "train"}),
-        (("owner/name", "de-en"), {"split": "train[:9]"}),
-    ]
-    with pytest.raises(DataError, match=r'^hub:owner/name/de-en:train\[:9\]:2: no text for "de"'):
-        load("config", hub=names)
-
-
-def test_files_in_the_folder_come_before_the_hub(hub, folder, load):
-    write(folder, {"t.de": "a\n", "t.en": "b\n"})
-    assert pairs_of(load("t", hub={"t": "owner/name:train"})) == [("a", "b")]
-    assert hub["calls"] == []
-
-
-def test_other_rows_on_the_hub_are_another_fingerprint(hub, load):
-    first, again = (load("t", hub={"t": "o/n:train"}).fingerprint for _ in range(2))
-    hub["rows"][0] = {"translation": {"de": "eins!", "en": "one"}}
-    assert first == again != load("t", hub={"t": "o/n:train"}).fingerprint
-
-
-@pytest.mark.parametrize("spec", ["owner/name", "name:train", "owner/name:", "a/b/c/d:train", "/name:train", ""])
-def test_a_hub_entry_of_another_form_is_refused(spec, hub, fault_of):
-    assert fault_of("t", hub={"t": spec}).startswith(f"data.hub: {spec!r} is not of the form owner/name:split or")
-    assert hub["calls"] == []
-
-
-OFFLINE = """
-import socket, sys
-from pathlib import Path
-def refuse(*args, **options): raise OSError("no network in this test")
-socket.socket.connect = socket.getaddrinfo = refuse
-from nmt.data.corpus import SourceRules, open_corpus
-from nmt.errors import DataError
-folder = Path(sys.argv[1])
-rules = SourceRules(folder=folder, hub={"t": "owner/name:train"}, src_lang="de", tgt_lang="en")
-try:
-    open_corpus(["t"], rules, filters=None, cache_dir=folder / "cache")
-except DataError as fault:
-    print(fault)
-(folder / "t.tsv").write_text("a\\tb\\n")
-print(open_corpus(["t.tsv"], rules, filters=None, cache_dir=folder / "cache").pairs[0])
-"""
-
-
-def test_without_a_network_the_advice_is_to_set_the_folder_and_files_still_load(folder):
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hf")}
-    command = [sys.executable, "-c", OFFLINE, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    fault, pair = done.stdout.splitlines()
-    assert fault.startswith("owner/name:train: the Hugging Face hub did not give this data set (")
-    assert fault.endswith("check its name and the network, or set data.folder to a folder that holds the files")
-    assert pair == "{'src': 'a', 'tgt': 'b'}"
-
-
-def cached(tmp_path: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
 
 
 def test_a_second_call_maps_the_same_file_and_tells_the_same_counts(tmp_path, folder, load, monkeypatch):
@@ -375,6 +122,54 @@ def test_a_failed_build_leaves_nothing_in_the_cache(tmp_path, folder, fault_of):
     write(folder, {"t.tsv": "a\tb\n" * 20_000 + "x\n"})
     fault_of("t.tsv")
     assert cached(tmp_path) == {}
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from nmt.data.corpus import open_corpus
+from nmt.data.sources import SourceRules
+rules = SourceRules(folder=Path(sys.argv[1]), hub={}, src_lang="de", tgt_lang="en")
+open_corpus(["pipe.tsv"], rules, filters=None, cache_dir=Path(sys.argv[2]))
+"""
+DAY_SECONDS = 24 * 3600
+
+
+def set_age(path: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_what_a_killed_build_left_is_cleared_after_a_day_and_what_a_running_one_uses_never(tmp_path, folder, load):
+    write(folder, {"t.tsv": "a\tb\n"})
+    os.mkfifo(folder / "pipe.tsv")
+    command = [sys.executable, "-c", BUILD, str(folder), str(tmp_path / "cache")]
+    # the pipe opens once the build, in its workspace, opens the other end
+    with subprocess.Popen(command) as build, (folder / "pipe.tsv").open("wb"):
+        (workspace,) = (tmp_path / "cache").iterdir()
+        set_age(workspace, 9 * DAY_SECONDS)
+        load("t.tsv")
+        assert workspace.is_dir()
+        build.kill()
+        build.wait()
+    set_age(workspace, DAY_SECONDS - 60)
+    load("t.tsv")
+    assert workspace.is_dir()
+    set_age(workspace, DAY_SECONDS + 60)
+    load("t.tsv")
+    assert not workspace.exists()
+
+
+def test_what_is_no_folder_of_a_build_is_neither_cleared_nor_a_fault(tmp_path, folder, load):
+    write(folder, {"t.tsv": "a\tb\n"})
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "building-link").symlink_to(folder)
+    (tmp_path / "cache" / "building-file").write_text("text")
+    for path in (folder, tmp_path / "cache" / "building-file"):
+        set_age(path, 9 * DAY_SECONDS)
+    load("t.tsv")
+    assert {"building-link", "building-file"} < set(cached(tmp_path))
+    assert (folder / "t.tsv").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_told(folder, tmp_path, load):

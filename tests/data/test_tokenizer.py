@@ -4,16 +4,12 @@ import hashlib
 import io
 import json
 import random
-import subprocess
-import sys
-import threading
-from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+from sentencepiece import SentencePieceTrainer
+from toy_text import KINDS, LITERALS, anything, sentences, train
 
 from nmt.data.tokenizer import (
     BOS_ID,
@@ -27,8 +23,6 @@ from nmt.data.tokenizer import (
 )
 from nmt.errors import CheckpointError, DataError
 
-KINDS = ("unigram", "bpe", "char", "word")
-LITERALS = ("<s>", "</s>", "<unk>", "<pad>", "<0x41>", "a<s>b <0x0A></s>", "\u2581", "<\u2581s>", "<s> <s>")
 ODD_TEXT = (
     *LITERALS,
     "",
@@ -41,42 +35,6 @@ ODD_TEXT = (
     "\ufeffx",
     "\u2585",
     "\u2047",
-)
-WORDS = (
-    "the",
-    "cat",
-    "saw",
-    "a",
-    "dog",
-    "near",
-    "that",
-    "green",
-    "house",
-    "when",
-    "rain",
-    "fell",
-    "over",
-    "streets",
-    "again",
-)
-
-
-def corpus(seed, count=300):
-    choose = random.Random(seed)
-    return [" ".join(choose.choices(WORDS, k=choose.randint(2, 9))).capitalize() + "." for _ in range(count)]
-
-
-def train(lines, **keys):
-    return train_tokenizers(lines, lines, TokenizerSpec(**keys)).src
-
-
-@pytest.fixture(scope="module")
-def tokenizers():
-    return {kind: train(corpus(1), kind=kind, vocab_size=420) for kind in KINDS}
-
-
-anything = st.text(st.characters(), max_size=40) | st.lists(st.sampled_from((*LITERALS, *WORDS, "\t", "\u2028"))).map(
-    "".join
 )
 
 
@@ -159,7 +117,7 @@ def test_tokens_and_word_starts(tokenizers):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_lines_same_bytes(kind):
-    assert train(corpus(2), kind=kind, vocab_size=350).model == train(corpus(2), kind=kind, vocab_size=350).model
+    assert train(sentences(2), kind=kind, vocab_size=350).model == train(sentences(2), kind=kind, vocab_size=350).model
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -173,12 +131,13 @@ def test_one_or_two_pairs_are_enough(kind, lines):
 @pytest.mark.parametrize("byte_fallback", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_least_vocab_size_is_named_and_works(kind, byte_fallback):
-    with pytest.raises(DataError, match=r"vocab_size is 3, but .* set vocab_size to \d+ or more") as caught:
-        train(corpus(1), kind=kind, byte_fallback=byte_fallback, vocab_size=3)
-    least = int(str(caught.value).split("set vocab_size to ")[1].split()[0])
-    assert train(corpus(1), kind=kind, byte_fallback=byte_fallback, vocab_size=least).vocab_size == least
+    with pytest.raises(DataError, match=r"tokenizer\.vocab_size is 3, but .* tokenizer\.vocab_size to \d+ ") as caught:
+        train(sentences(1), kind=kind, byte_fallback=byte_fallback, vocab_size=3)
+    assert str(caught.value).endswith("or more, or lower tokenizer.character_coverage (0.9995)")
+    least = int(str(caught.value).split("set tokenizer.vocab_size to ")[1].split()[0])
+    assert train(sentences(1), kind=kind, byte_fallback=byte_fallback, vocab_size=least).vocab_size == least
     with pytest.raises(DataError, match=f"vocab_size to {least} or more"):
-        train(corpus(1), kind=kind, byte_fallback=byte_fallback, vocab_size=least - 1)
+        train(sentences(1), kind=kind, byte_fallback=byte_fallback, vocab_size=least - 1)
 
 
 def test_a_side_without_text_is_a_fault():
@@ -212,93 +171,17 @@ def test_joint_is_one_tokenizer_and_separate_are_two():
     assert two.src.encode("delta") == [UNK_ID]
 
 
-# sampling
-
-
-@pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_sampling_repeats_for_a_seed_whatever_came_before_in_any_thread(tokenizers, kind):
-    tokenizer, lines = tokenizers[kind], corpus(3)
-    first = tokenizer.sample_batch(lines, alpha=0.2, seed=7)
-    fresh = Tokenizer(tokenizer.model, kind=kind, normalization="nfc")
-    fresh.sample_batch(corpus(4), alpha=0.2, seed=8)
-    seen = []
-    thread = threading.Thread(target=lambda: seen.append(fresh.sample_batch(lines, alpha=0.2, seed=7)))
-    thread.start()
-    thread.join()
-    assert seen == [first]
-    assert tokenizer.sample_batch(lines, alpha=0.2, seed=9) != first
-    assert tokenizer.sample_batch(lines, alpha=0.5, seed=7) != first
-
-
-@pytest.mark.parametrize("kind", ["unigram", "bpe"])
-def test_sampling_repeats_in_another_process(tokenizers, kind, tmp_path):
-    (tmp_path / "model").write_bytes(tokenizers[kind].model)
-    program = (
-        "import sys, pathlib; from nmt.data.tokenizer import Tokenizer;"
-        f"t = Tokenizer(pathlib.Path(sys.argv[1]).read_bytes(), kind={kind!r}, normalization='nfc');"
-        f"print(t.sample_batch({corpus(5, 20)!r}, alpha=0.2, seed=7))"
-    )
-    root = Path(__file__).parents[2]
-    run = subprocess.run(
-        [sys.executable, "-c", program, tmp_path / "model"], cwd=root, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == str(tokenizers[kind].sample_batch(corpus(5, 20), alpha=0.2, seed=7))
-
-
-@pytest.mark.parametrize("kind", ["unigram", "bpe"])
-@given(text=anything, seed=st.integers(0, 2**31))
-@settings(max_examples=100, deadline=None, database=None)
-def test_decode_of_a_sample_is_the_normalized_text(tokenizers, kind, text, seed):
-    tokenizer = tokenizers[kind]
-    (ids,) = tokenizer.sample_batch([text], alpha=0.3, seed=seed)
-    assert tokenizer.decode(ids) == tokenizer.normalize(text)
-    assert all(i > EOS_ID for i in ids)
-
-
-@pytest.mark.parametrize("text", ["streets", "again ж", "the house"])
-@pytest.mark.parametrize(("kind", "alpha"), [("unigram", 0.1), ("unigram", 0.6), ("bpe", 0.1), ("bpe", 0.5)])
-def test_samples_are_spread_as_those_of_sentencepiece(tokenizers, kind, alpha, text):
-    tokenizer, draws = tokenizers[kind], 4000
-    native = SentencePieceProcessor(model_proto=tokenizer.model)
-    theirs = Counter(tuple(native.encode(text, enable_sampling=True, nbest_size=-1, alpha=alpha)) for _ in range(draws))
-    ours = Counter(map(tuple, tokenizer.sample_batch([text] * draws, alpha=alpha, seed=1)))
-    assert len(ours) > 1
-    # the difference of two shares has a standard deviation of at most 0.0112
-    assert max(abs(ours[ids] - theirs[ids]) for ids in ours | theirs) < 0.06 * draws
-
-
-@pytest.mark.parametrize("byte_fallback", [True, False])
-def test_bpe_dropout_of_next_to_nothing_is_plain_encoding(byte_fallback):
-    tokenizer = train(corpus(1), kind="bpe", vocab_size=420, byte_fallback=byte_fallback)
-    lines = [*corpus(6), "the ЖЖQ cat", "ж ж", "a" * 300]
-    assert tokenizer.sample_batch(lines, alpha=1e-12, seed=1) == tokenizer.encode_batch(lines)
-
-
-@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, float("nan")])
-def test_alpha_outside_0_to_1_is_a_fault(tokenizers, alpha):
-    with pytest.raises(DataError, match=r"alpha is .*; use a number between 0 and 1"):
-        tokenizers["bpe"].sample_batch(["text"], alpha=alpha, seed=1)
-
-
-@pytest.mark.parametrize("kind", ["char", "word"])
-def test_sampling_of_a_kind_that_cuts_one_way_is_a_fault(tokenizers, kind):
-    with pytest.raises(DataError, match=f'a "{kind}" tokenizer cuts in one way only'):
-        tokenizers[kind].sample_batch(["text"], alpha=0.1, seed=1)
-
-
-# folders
-
-
 @pytest.fixture
-def folder(tmp_path):
+def saved(tmp_path):
     spec = TokenizerSpec(kind="bpe", vocab_size=300, joint=False, normalization="nfkc")
-    train_tokenizers(corpus(1, 30), corpus(2, 30), spec).save(tmp_path)
+    train_tokenizers(sentences(1, 30), sentences(2, 30), spec).save(tmp_path)
     return tmp_path
 
 
 @pytest.mark.parametrize("joint", [True, False])
 def test_a_loaded_pair_is_the_saved_one(tmp_path, joint):
-    pair = train_tokenizers(corpus(1, 30), ["Ein Haus."], TokenizerSpec(kind="bpe", joint=joint, normalization="nfkc"))
+    spec = TokenizerSpec(kind="bpe", joint=joint, normalization="nfkc")
+    pair = train_tokenizers(sentences(1, 30), ["Ein Haus."], spec)
     pair.save(tmp_path)
     names = ["joint.model"] if joint else ["src.model", "tgt.model"]
     assert sorted(path.name for path in tmp_path.iterdir()) == [*names, "tokenizer.json"]
@@ -310,21 +193,21 @@ def test_a_loaded_pair_is_the_saved_one(tmp_path, joint):
 
 
 @pytest.mark.parametrize("name", ["src.model", "tgt.model", "tokenizer.json"])
-def test_a_missing_file_is_named(folder, name):
-    (folder / name).unlink()
+def test_a_missing_file_is_named(saved, name):
+    (saved / name).unlink()
     with pytest.raises(CheckpointError, match=f"{name}: cannot be read"):
-        TokenizerPair.load(folder)
+        TokenizerPair.load(saved)
 
 
-def test_each_flipped_bit_and_each_cut_of_a_model_is_found(folder):
-    path = folder / "src.model"
+def test_each_flipped_bit_and_each_cut_of_a_model_is_found(saved):
+    path = saved / "src.model"
     model = path.read_bytes()
     places = random.Random(1).sample(range(len(model)), 40)
     flipped = [model[:at] + bytes([model[at] ^ 1]) + model[at + 1 :] for at in places]
     for damaged in [*flipped, b"", *(model[:at] for at in places[:5])]:
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match=r"src\.model: damaged"):
-            TokenizerPair.load(folder)
+            TokenizerPair.load(saved)
 
 
 @pytest.mark.parametrize(
@@ -337,37 +220,37 @@ def test_each_flipped_bit_and_each_cut_of_a_model_is_found(folder):
         ({"joint": "no"}, "damaged: joint is 'no'"),
     ],
 )
-def test_metadata_of_a_newer_version_or_damaged_is_refused(folder, change, message):
-    path = folder / "tokenizer.json"
+def test_metadata_of_a_newer_version_or_damaged_is_refused(saved, change, message):
+    path = saved / "tokenizer.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(CheckpointError, match=r"tokenizer\.json: " + message):
-        TokenizerPair.load(folder)
+        TokenizerPair.load(saved)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"null", b"\xff\xfe", b"[" * 100_000])
-def test_metadata_that_is_no_json_object_is_refused(folder, content):
-    (folder / "tokenizer.json").write_bytes(content)
+def test_metadata_that_is_no_json_object_is_refused(saved, content):
+    (saved / "tokenizer.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"tokenizer\.json: damaged, no JSON object"):
-        TokenizerPair.load(folder)
+        TokenizerPair.load(saved)
 
 
-def test_models_that_the_metadata_does_not_describe_are_refused(folder):
-    path = folder / "tokenizer.json"
+def test_models_that_the_metadata_does_not_describe_are_refused(saved):
+    path = saved / "tokenizer.json"
     meta = json.loads(path.read_text())
     for models in (None, {}, {"src.model": 5}):
         path.write_text(json.dumps(meta | {"models": models}))
         with pytest.raises(CheckpointError, match=r"src\.model: damaged: its SHA-256 is not the one"):
-            TokenizerPair.load(folder)
+            TokenizerPair.load(saved)
     meta["models"]["tgt.model"]["vocab_size"] += 1
     path.write_text(json.dumps(meta))
     with pytest.raises(CheckpointError, match=r"tgt\.model: 300 pieces, but tokenizer\.json says 301"):
-        TokenizerPair.load(folder)
+        TokenizerPair.load(saved)
 
 
 def foreign_model():
     model = io.BytesIO()
     SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus(1)),
+        sentence_iterator=iter(sentences(1)),
         model_writer=model,
         vocab_size=60,
         minloglevel=2,
@@ -386,11 +269,11 @@ def foreign_model():
         (lambda: b"", "not a SentencePiece model"),
     ],
 )
-def test_a_model_that_nmt_did_not_train_is_refused(folder, model, message):
+def test_a_model_that_nmt_did_not_train_is_refused(saved, model, message):
     content = model()
-    (folder / "src.model").write_bytes(content)
-    meta = json.loads((folder / "tokenizer.json").read_text())
+    (saved / "src.model").write_bytes(content)
+    meta = json.loads((saved / "tokenizer.json").read_text())
     meta["models"]["src.model"] = {"vocab_size": 60, "sha256": hashlib.sha256(content).hexdigest()}
-    (folder / "tokenizer.json").write_text(json.dumps(meta))
+    (saved / "tokenizer.json").write_text(json.dumps(meta))
     with pytest.raises(CheckpointError, match=r"src\.model: " + message):
-        TokenizerPair.load(folder)
+        TokenizerPair.load(saved)
