@@ -88,8 +88,7 @@ def test_a_file_imports_only_from_lower_floors_or_from_its_own_folder(module: st
     upward = [
         name
         for name in imports(module, inside_functions=True)
-        if floor(name) > floor(module)
-        or (floor(name) == floor(module) and name.rpartition(".")[0] != folder)
+        if floor(name) > floor(module) or (floor(name) == floor(module) and name.rpartition(".")[0] != folder)
     ]
     assert upward == []
 

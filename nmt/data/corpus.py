@@ -4,7 +4,6 @@ Sources are read once, in order, into an Arrow stream file in the cache; later c
 cache is keyed by what the sources hold, not by their names or dates.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -32,7 +31,7 @@ _SCHEMA = pa.schema({"src": pa.string(), "tgt": pa.string()})
 _BATCH_PAIRS = 10_000
 _BATCH_CHARS = 16 << 20
 _WORKSPACE = "building-"
-_STALE_SECONDS = 24 * 3600
+_STALE_SECONDS = 7 * 24 * 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,9 +194,7 @@ def _workspace(cache: Path) -> Iterator[Path]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         _clear_stale(cache)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=_WORKSPACE) as folder, _opened(Path(folder)) as descriptor:
-            with suppress(OSError):  # a file system without locks: `_clear_stale` clears nothing there either
-                _lock(descriptor)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=_WORKSPACE) as folder:
             yield Path(folder)
     except OSError as fault:
         raise OutputError(
@@ -206,30 +203,11 @@ def _workspace(cache: Path) -> Iterator[Path]:
 
 
 def _clear_stale(cache: Path) -> None:
-    """Removes what builds that were killed more than a day ago left behind.
-
-    A build that runs holds a lock on its folder, and so does whoever removes one; a young folder may yet be locked.
-    """
+    """Removes what builds that were killed left behind, long after any build can still be running."""
     for folder in cache.glob(f"{_WORKSPACE}*"):
-        # held, gone by now or not ours to remove: none of it keeps this build from going on
-        with suppress(OSError), _opened(folder) as descriptor:
-            if time.time() - os.fstat(descriptor).st_mtime > _STALE_SECONDS:
-                _lock(descriptor)
+        with suppress(OSError):  # gone by now, or not ours to remove: neither keeps this build from going on
+            if not folder.is_symlink() and time.time() - folder.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(folder)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> None:
-    """Until the descriptor is closed, be it by SIGKILL. Raises BlockingIOError if another has the lock."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _load_counts(arrow: Path, sidecar: Path) -> _Counts | None:
