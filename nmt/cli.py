@@ -225,6 +225,8 @@ def evaluate(
 
     if (src is None) != (ref is None):
         raise click.UsageError("--src and --ref go together")
+    if name is not None and (src is None or Path(name).name != name):
+        raise click.UsageError("--name goes with --src, and is a plain name: hypotheses are filed under it")
     translator = _load(run, threads, beam_size=beam_size, batch_size=batch_size)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from nmt.errors import CheckpointError, DataError
 from nmt.metrics import Score, score
 from nmt.recipe import DataSection
 from nmt.run_dir import HYPOTHESES, SCORES, write_json, write_lines
@@ -41,6 +43,9 @@ class ScoredTestSet:
     seconds: float
 
 
+_ROW_FIELDS = tuple(field.name for field in fields(ScoredTestSet))
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """What came out of a test set."""
@@ -56,7 +61,15 @@ def evaluate(
     metrics: Sequence[str] = METRICS_BY_DEFAULT,
     tgt_lang: str,
 ) -> Evaluation:
-    """Translate the source lines and score the result; `seconds` are those of translating alone."""
+    """Translate the source lines and score the result; `seconds` are those of translating alone.
+
+    Raises DataError, before any work, where there is not one reference a line.
+    """
+    if len(test_set.src) != len(test_set.references):
+        raise DataError(
+            f"{test_set.name}: {len(test_set.src)} source lines, but {len(test_set.references)} references; "
+            "they must pair up line by line"
+        )
     begin = time.monotonic()
     hypotheses = translator.translate(test_set.src)
     seconds = time.monotonic() - begin
@@ -107,12 +120,20 @@ def evaluate_run(
         rows += evaluation.rows
     new = {(row.test_set, row.metric, row.beam_size): asdict(row) for row in rows}
     path = run / SCORES
-    stored = json.loads(path.read_bytes()) if path.exists() else []
-    old = {(row["test_set"], row["metric"], row["beam_size"]): row for row in stored}
+    old = {(row["test_set"], row["metric"], row["beam_size"]): row for row in _stored_rows(path)}
     write_json(path, list({**old, **new}.values()))
     if rows:
         show_scores(rows, console)
     return rows
+
+
+def _stored_rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    try:
+        return [{name: row[name] for name in _ROW_FIELDS} for row in json.loads(path.read_bytes())]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged: not a list of scores ({error}); delete it and score again") from error
 
 
 def show_scores(rows: Sequence[ScoredTestSet], console: Console) -> None:

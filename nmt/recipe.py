@@ -185,7 +185,8 @@ def allowed(key: str) -> str:
     if key.startswith("data.") and key.endswith("_lang"):
         return 'language code, such as "de" or "pt-BR"'
     if field.annotation not in _TYPE_NAMES:
-        return "table of texts" if key == "data.hub" else "text or list of texts"
+        one_or_more = "one or more " if any(hasattr(item, "min_length") for item in field.metadata) else ""
+        return "table of texts" if key == "data.hub" else f"text or list of {one_or_more}texts, none empty"
     bounds = [
         f"{words} {getattr(constraint, bound)}"
         for constraint in field.metadata

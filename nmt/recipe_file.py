@@ -48,6 +48,13 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     return LoadedRecipe(_check(values, origins), {key: origins.get(key, "default") for key in keys()})
 
 
+def load_resolved(path: Path) -> Recipe:
+    """Read what `recipe_toml` wrote. Raises RecipeError, also where it extends another: it may come from anywhere."""
+    if "extends" in _read_toml(path):
+        raise RecipeError(f"{path}: extends: a resolved recipe holds every key itself; no other file is read")
+    return load_recipe(str(path)).recipe
+
+
 def find_recipe(name: str) -> Path:
     """The file at the path `name`, or the shipped recipe of that name (`quickstart`)."""
     path = Path(name)
@@ -134,10 +141,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 
 def _flatten(table: dict[str, Any]) -> dict[str, Any]:
-    """Section tables to `section.key`; a section that is no table stays under its own name, for the check to find."""
+    """Section tables to `section.key`; a section that is no table, or a key that is one, stays for the check."""
     values: dict[str, Any] = {}
     for name, content in table.items():
-        if isinstance(content, dict):
+        if isinstance(content, dict) and name not in keys():
             values |= {f"{name}.{key}": value for key, value in content.items()}
         else:
             values[name] = content

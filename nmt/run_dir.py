@@ -14,10 +14,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -29,7 +30,7 @@ from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import CheckpointError, OutputError, RecipeError
 from nmt.model.seq2seq import Seq2Seq, build_model
 from nmt.recipe import Recipe
-from nmt.recipe_file import load_recipe, recipe_toml
+from nmt.recipe_file import load_resolved, recipe_toml
 
 FORMAT = 1  # of the run folder; a reader refuses a newer one
 RECIPE, TOKENIZER, MODEL, TRAINING = "recipe.toml", "tokenizer", "model.safetensors", "training.safetensors"
@@ -71,7 +72,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}; what was there before is unharmed") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where there is no folder, there is no file either, and the first fault is told
+            temporary.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -94,8 +96,10 @@ def save_setup(run: Path, recipe: Recipe, tokenizers: TokenizerPair | None = Non
     """Store what stands before the first step: the recipe, and the tokenizer once it is trained."""
     write_bytes(run / RECIPE, recipe_toml(recipe).encode("utf-8"))
     if tokenizers is not None:
-        (run / TOKENIZER).mkdir(exist_ok=True)
-        tokenizers.save(run / TOKENIZER)
+        with TemporaryDirectory() as folder:
+            tokenizers.save(Path(folder))
+            for file in sorted(Path(folder).iterdir()):  # tokenizer.json, which vouches for the others, is the last
+                write_bytes(run / TOKENIZER / file.name, file.read_bytes())
 
 
 def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
@@ -109,6 +113,8 @@ def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
     sums = {file.relative_to(run).as_posix(): sha256(file) for file in files}
     sums[MODEL] = hashlib.sha256(content).hexdigest()
     following = run / (MANIFEST + _NEXT)
+    if following.exists() and not _faults(run, following.name):  # a kill came before it could become the manifest
+        following.replace(run / MANIFEST)
     write_json(following, {"format": FORMAT, "nmt": version("nmt"), "files": sums})
     write_bytes(run / MODEL, content)
     following.replace(run / MANIFEST)
@@ -138,7 +144,7 @@ def load_model(run: Path) -> SavedModel:
 def load_stored_recipe(run: Path) -> Recipe:
     """The resolved recipe of a run. Raises CheckpointError where it cannot be read."""
     try:
-        return load_recipe(str(run / RECIPE)).recipe
+        return load_resolved(run / RECIPE)
     except RecipeError as error:
         raise CheckpointError(f"{run / RECIPE}: not a recipe of this version of nmt: {error}") from error
 
@@ -177,7 +183,7 @@ def sha256(path: Path) -> str:
 def _digest(tensors: Mapping[str, Tensor], values: str) -> str:
     digest = hashlib.sha256(values.encode("utf-8"))
     for name in sorted(tensors):
-        digest.update(name.encode("utf-8"))
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].numpy().data)
     return digest.hexdigest()
 
@@ -197,23 +203,32 @@ def _faults(run: Path, name: str) -> list[str]:
         manifest = json.loads(path.read_bytes())
         files = dict(manifest["files"])
         form = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         return [f"{path}: damaged: not a manifest ({error})"]
     _check_format(path, form)
     faults = []
     for file, wanted in files.items():
-        target = (run / file).resolve()
-        if not target.is_relative_to(run.resolve()) or Path(file).is_absolute():
-            raise CheckpointError(f"{path}: names {file}, which lies outside the folder: refused")
-        if not target.is_file():
+        if not _lies_inside(run, file):
+            raise CheckpointError(f"{path}: names {file!r}, which lies outside the folder: refused")
+        if not (run / file).is_file():
             faults.append(f"{run / file}: missing, though {MANIFEST} lists it")
-        elif sha256(target) != wanted:
+        elif sha256(run / file) != wanted:
             faults.append(f"{run / file}: damaged: its SHA-256 is not the one in {MANIFEST}")
-    missing = [file for file in (RECIPE, MODEL, f"{TOKENIZER}/tokenizer.json") if file not in files]
+    vocabularies = sorted(f"{TOKENIZER}/{file.name}" for file in (run / TOKENIZER).glob("*.model"))
+    missing = [file for file in (RECIPE, MODEL, f"{TOKENIZER}/tokenizer.json", *vocabularies) if file not in files]
     return faults + [f"{path}: does not list {file}" for file in missing]
 
 
+def _lies_inside(run: Path, file: str) -> bool:
+    try:
+        return not Path(file).is_absolute() and (run / file).resolve().is_relative_to(run.resolve())
+    except (RuntimeError, ValueError):  # a circle of links; a NUL
+        return False
+
+
 def _check_format(path: Path, found: Any) -> None:
+    if not str(found).isdecimal():
+        raise CheckpointError(f"{path}: damaged: its format is {found!r}, wanted a whole number")
     if int(found) > FORMAT:
         raise CheckpointError(
             f"{path}: written in format {found}; nmt {version('nmt')} reads up to {FORMAT}: update nmt"

@@ -64,8 +64,11 @@ def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
     """`path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
 
     What is written stands in `path`.part until all of it is there; then it replaces `path`. What was cut short stays
-    in the part, for `resume`. Raises OutputError where the disk or the folder does not take it.
+    in the part, for `resume`. Raises OutputError where the disk or the folder does not take it, and where `path` is
+    something else than a file: a folder, a device.
     """
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path}: not a file, so it cannot be replaced by one; name a file, or leave out --output")
     part = path.with_name(path.name + ".part")
     try:
         done = _whole_lines(part) if resume and part.exists() else 0
@@ -75,9 +78,8 @@ def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
             os.fsync(stream.fileno())
         part.replace(path)
     except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written: {error.strerror}; what was done is in {part.name}, go on with --resume"
-        ) from error
+        kept = f"what was done is in {part.name}, go on with --resume" if part.exists() else "nothing was translated"
+        raise OutputError(f"{path}: cannot be written: {error.strerror}; {kept}") from error
 
 
 def _whole_lines(part: Path) -> int:

@@ -59,7 +59,8 @@ def test_the_defaults_keep_their_own_rules(section: str) -> None:
         ("name", "text"),
         ("data.src_lang", 'language code, such as "de" or "pt-BR"'),
         ("data.hub", "table of texts"),
-        ("data.train", "text or list of texts"),
+        ("data.train", "text or list of one or more texts, none empty"),
+        ("data.test", "text or list of texts, none empty"),
         ("data.max_ratio", "number, at least 1.0"),
         ("tokenizer.kind", '"unigram" | "bpe" | "char" | "word"'),
         ("tokenizer.character_coverage", "number, over 0.0, at most 1.0"),
@@ -100,7 +101,7 @@ def test_one_name_stands_for_a_list_of_one() -> None:
 
 def test_a_recipe_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        recipe().train.seed = 2
+        recipe().train.seed = 2  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

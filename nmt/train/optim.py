@@ -74,4 +74,6 @@ class MovingAverage:
     def update(self, weights: Mapping[str, Tensor], step: int) -> None:
         """Take in the weights after step `step`."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        torch._foreach_lerp_(list(self.weights.values()), list(weights.values()), 1.0 - decay)
+        own = list(self.weights.values())
+        new = [weights[name] for name in self.weights]  # by name: what was loaded from a file is in another order
+        torch._foreach_lerp_(own, new, 1.0 - decay)

@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from nmt.run_dir import write_bytes
+
 Values = Mapping[str, float | int | str]
 
 
@@ -37,7 +39,7 @@ class MetricsFile:
         if path.exists():
             lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
             kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= from_step]
-        path.write_text("".join(kept), encoding="utf-8")
+        write_bytes(path, "".join(kept).encode("utf-8"))
         self._stream = path.open("a", encoding="utf-8")
 
     def write(self, values: Values) -> None:
@@ -114,7 +116,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Print a line above the bar."""
-        self.console.print(text, soft_wrap=True, highlight=False)
+        self.console.print(text, soft_wrap=True, highlight=False, emoji=False)
 
 
 def mean_report(

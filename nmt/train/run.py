@@ -1,10 +1,11 @@
 """A whole training: from a recipe to a trained, scored run folder."""
 
 import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -36,6 +37,7 @@ from nmt.translator import Translator, load
 HARMLESS = ("name", "data.folder", "train.threads", "train.samples", "train.save_every", "train.tensorboard")
 SHARE_FOR_TRAINING = 0.9  # of `max_minutes`; the rest is for validations and test sets
 SPEED_SHARE = 0.03  # of `max_minutes`, to measure the speed of the first steps
+TEMPORARY = ".*.tmp"  # what a kill in the middle of an atomic write leaves behind
 WARM_STEPS = 5  # are slower than those after them and not measured
 
 SinkMaker = Callable[[Path, int], Sink]  # (run folder, step to go on from)
@@ -194,9 +196,10 @@ def train(
     `fresh` moves an existing run aside and begins anew. Raises NmtError for all that a user can mend.
     """
     begin = time.monotonic()
-    if fresh and run.exists():
-        console.print(f"the run of before is kept in {_move_aside(run)}", soft_wrap=True, highlight=False, markup=False)
     _check_folder(run)
+    if fresh and (run / RECIPE).exists():
+        run = run.absolute()  # "." would move along
+        console.print(f"the run of before is kept in {_move_aside(run)}", soft_wrap=True, highlight=False, markup=False)
     return TrainingRun(recipe, run, console, begin).execute(sinks)
 
 
@@ -206,8 +209,16 @@ def new_model(recipe: Recipe, tokenizers: TokenizerPair) -> Seq2Seq:
 
 
 def _move_aside(run: Path) -> Path:
-    aside = next(path for number in range(1, 10_000) if not (path := run.with_name(f"{run.name}.old{number}")).exists())
-    shutil.move(run, aside)
+    """Rename a run folder and put an empty one in its place; the new name of the old one."""
+    names = (run.with_name(f"{run.name}.old{number}") for number in count(1))
+    aside = next(path for path in names if not path.exists())
+    try:
+        run.rename(aside)
+        run.mkdir()
+    except OSError as error:
+        raise OutputError(
+            f"{run}: cannot be moved aside to {aside}: {error.strerror}; name another folder with --run-dir"
+        ) from error
     return aside
 
 
@@ -215,7 +226,7 @@ def _check_folder(run: Path) -> None:
     """Make the run folder, and refuse one that cannot be written or holds something else than a run."""
     try:
         run.mkdir(parents=True, exist_ok=True)
-        names = {file.name for file in run.iterdir()}
+        names = {file.name for file in run.iterdir() if not fnmatch(file.name, TEMPORARY)}
     except OSError as error:
         raise OutputError(f"{run}: cannot be the run folder: {error.strerror}") from error
     if names and RECIPE not in names:

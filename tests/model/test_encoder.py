@@ -1,5 +1,7 @@
 """Source ids to a sentence vector."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from nmt.model.encoder import Encoder, EncoderOutput, reverse_rows
 
 VOCAB, EMBED, HIDDEN = 11, 4, 5
-SHAPES = {
+SHAPES: dict[str, dict[str, Any]] = {
     "one direction": {},
     "both directions": {"bidirectional": True},
     "reversed": {"reverse_source": True},
@@ -22,7 +24,7 @@ SENTENCES = [[5, 6, 7, 4], [9], [4, 4, 10, 8, 3, 5], [7, 3]]
 
 def new_encoder(**options: object) -> Encoder:
     torch.manual_seed(3)
-    keywords = {"layers": 1, "bidirectional": False, "reverse_source": False} | options
+    keywords: dict[str, Any] = {"layers": 1, "bidirectional": False, "reverse_source": False} | options
     embedding = nn.Embedding(VOCAB, EMBED)
     encoder = Encoder(embedding=embedding, hidden_dim=HIDDEN, dropout=0.3, dropout_kind="locked", **keywords)
     return encoder.double().eval()

@@ -1,0 +1,151 @@
+"""The command line as a process and as a user meets it: exit codes, words, pipes, Ctrl-C."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from toy_run import Result, TinyRun, nmt
+
+PROCESS_SECONDS = 60  # more than any of these takes on a busy machine
+NMT = [sys.executable, "-m", "nmt"]
+
+
+def assert_fault(result: Result, code: int, *words: str) -> None:
+    """Left with this code and these words on standard error, without a traceback."""
+    assert result.code == code, result.err
+    assert "Traceback" not in result.err
+    for word in words:
+        assert word in result.err
+
+
+def wait_until(condition: object, process: "subprocess.Popen[bytes]") -> None:
+    assert callable(condition)
+    end = time.monotonic() + PROCESS_SECONDS
+    while not condition():
+        assert process.poll() is None, "ended too early"
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["translate"], ["evaluate"]])
+def test_help_is_printed_and_leaves_with_0(command: list[str]) -> None:
+    for option in ("--help", "-h"):
+        result = nmt(*command, option)
+        assert (result.code, result.err) == (0, "")
+        assert result.text.startswith("Usage: ")
+
+
+def test_the_version_is_printed() -> None:
+    result = nmt("--version")
+    assert result.code == 0
+    assert result.text.split()[-1][0].isdigit()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["Commands:"]),
+        (["tranlate"], ["No such command 'tranlate'"]),
+        (["train"], ["Missing argument 'RECIPE'"]),
+        (["train", "nowhere.toml"], ["nowhere.toml: no such recipe file"]),
+        (["train", "quickstart", "--set", "model.layers"], ["--set model.layers: wanted section.key=value"]),
+        (["train", "quickstart", "--set", "train.max_step=5"], ["train.max_step", "did you mean train.max_steps?"]),
+        (["translate"], ["Missing argument 'RUN'"]),
+        (["translate", "RUN", "--beam", "3"], ["No such option", "--beam-size"]),
+        (["translate", "RUN", "--beam-size", "0"], ["'--beam-size'", "0 is not in the range x>=1"]),
+        (["translate", "RUN", "--batch-size", "x"], ["'x' is not a valid integer"]),
+        (["translate", "RUN", "--n-best", "4"], ["n_best is 4", "beam_size, 3"]),
+        (["translate", "RUN", "--resume"], ["--resume goes with --output"]),
+        (["translate", "RUN", "-o", "x", "--resume", "--n-best", "2"], ["only as --json"]),
+        (["translate", "RUN", "--errors", "ignore"], ["'ignore' is not one of 'strict', 'replace'"]),
+    ],
+)
+def test_what_cannot_be_meant_leaves_with_2_and_says_what_is_wanted(
+    tiny: TinyRun, arguments: list[str], words: list[str]
+) -> None:
+    arguments = [str(tiny.run) if word == "RUN" else word for word in arguments]
+    assert_fault(nmt(*arguments, stdin=b"Er kommt.\n"), 2, *words)
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_an_unknown_run_leaves_with_1_and_says_so(command: str) -> None:
+    assert_fault(nmt(command, "runs/nowhere"), 1, "runs/nowhere: there is no such run folder", "nmt train")
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "recipe.toml", "tokenizer/joint.model", "manifest.json"])
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_a_damaged_run_leaves_with_1_and_names_the_file(tiny: TinyRun, tmp_path: Path, command: str, file: str) -> None:
+    broken = Path(shutil.copytree(tiny.run, tmp_path / "run")) / file
+    broken.write_bytes(broken.read_bytes()[:-7])
+    assert_fault(nmt(command, tmp_path / "run", stdin=b"Er kommt.\n"), 1, str(broken))
+
+
+def test_a_missing_or_badly_encoded_input_leaves_with_1_and_says_where(tiny: TinyRun, tmp_path: Path) -> None:
+    assert_fault(nmt("translate", tiny.run, tmp_path / "nowhere.de"), 1, "nowhere.de: there is no such file")
+    latin = nmt("translate", tiny.run, stdin="Er kommt.\nIch könnte.\n".encode("latin-1"))
+    assert_fault(latin, 1, "standard input:2:6: byte 0xF6 is not UTF-8")
+    replaced = nmt("translate", tiny.run, "--errors", "replace", stdin="Ich könnte.\n".encode("latin-1"))
+    assert (replaced.code, len(replaced.lines)) == (0, 1)
+
+
+def test_options_go_over_the_recipes_search(tiny: TinyRun) -> None:
+    lines = "".join(f"{line}\n" for line in tiny.sources[:5]).encode()
+    plain = nmt("translate", tiny.run, stdin=lines)
+    assert nmt("translate", tiny.run, "--batch-size", 1, "--threads", 1, stdin=lines).out == plain.out
+    wide = nmt("translate", tiny.run, "--beam-size", 4, "--n-best", 4, stdin=lines)
+    assert len(wide.lines) == 20
+
+
+def test_translations_that_were_cut_off_are_warned_of(tiny: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.translator.EOS_ID", 4)  # this model has another end: none of its translations comes to it
+    result = nmt("translate", tiny.run, "--beam-size", 1, stdin=b"Er kommt.\n\nSie kommt.\n")
+    assert result.code == 0
+    assert "warning: 2 translations reached the length limit" in result.err
+
+
+def test_a_reader_that_has_seen_enough_ends_the_command_with_141_and_in_silence(tiny: TinyRun, tmp_path: Path) -> None:
+    many = tmp_path / "many.de"
+    many.write_text("".join(f"{line}\n" for line in tiny.sources * 8))
+    command = shlex.join([*NMT, "translate", str(tiny.run), str(many), "--beam-size", "1", "--batch-size", "4"])
+    script = f"{command} | head -3; echo ${{PIPESTATUS[0]}} >&2"
+    ended = subprocess.run(["bash", "-c", script], capture_output=True, timeout=PROCESS_SECONDS, check=True)
+    assert ended.stdout.count(b"\n") == 3
+    assert ended.stderr.decode() == "141\n"
+
+
+def test_ctrl_c_leaves_with_130_and_resume_makes_the_output_that_an_uninterrupted_run_makes(
+    tiny: TinyRun, tmp_path: Path
+) -> None:
+    source, out, part = tmp_path / "many.de", tmp_path / "out.en", tmp_path / "out.en.part"
+    lines = [f"{line}\n" for line in tiny.sources * 4]
+    source.write_text("".join(lines))
+    options = ["--beam-size", "1", "--batch-size", "4"]
+    command = [*NMT, "translate", str(tiny.run), "-", "-o", str(out), *options]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write("".join(lines[:700]).encode())
+        process.stdin.flush()  # and no end of the input: it cannot be through with it
+        wait_until(lambda: part.exists() and part.stat().st_size > 0, process)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PROCESS_SECONDS) == 130
+        assert b"Traceback" not in process.stderr.read()
+    assert not out.exists()
+    assert 0 < part.read_bytes().count(b"\n") < len(lines)
+    assert nmt("translate", tiny.run, source, "-o", out, "--resume", *options).code == 0
+    assert out.read_bytes() == nmt("translate", tiny.run, source, *options).out
+
+
+def test_the_command_is_the_module_and_starts_without_torch() -> None:
+    script = (
+        "import sys; sys.argv[1:] = ['--version']; from nmt.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    )
+    script += "assert 'torch' not in sys.modules"
+    environment = {**os.environ, "PYTHONWARNINGS": "error"}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=PROCESS_SECONDS, env=environment)

@@ -1,0 +1,229 @@
+"""Files and streams: the forms of the output, what an interruption leaves, and how it goes on."""
+
+import errno
+import io
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_run import TinyRun, nmt
+
+from nmt.errors import DataError, OutputError
+from nmt.translate_file import as_text, output_file, translate_stream
+from nmt.translator import Translator
+
+FIRST = b"Eins.\n"  # so that nothing drawn stands where the kind of a file is told, by its first bytes
+ODD = ["\u2028", "\u0085", "\0", "\r", "\n", "\r\n", "\t", "\x0c", "\ufeff", " ", "Er", "kommt", "?", "\x1a", "\x1b[1m"]
+text = st.lists(st.sampled_from(ODD) | st.characters(exclude_categories=["Cs"]), max_size=20).map("".join)
+
+
+def to_bytes(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+@pytest.fixture(scope="session")
+def wanted(tiny: TinyRun) -> list[str]:
+    """What `nmt translate` prints for the sources of the tiny run."""
+    return nmt("translate", tiny.run, stdin=to_bytes(tiny.sources)).lines
+
+
+@pytest.fixture
+def source(tiny: TinyRun, tmp_path: Path) -> Path:
+    path = tmp_path / "source.de"
+    path.write_bytes(to_bytes(tiny.sources))
+    return path
+
+
+@settings(deadline=None, max_examples=30)
+@given(text)
+def test_n_lines_in_n_lines_out_and_blank_to_blank(tiny: TinyRun, text: str) -> None:
+    result = nmt("translate", tiny.run, "--beam-size", 1, stdin=FIRST + text.encode())
+    assert result.code == 0, result.err
+    lines = text.split("\n")
+    lines = lines[:-1] if lines[-1] == "" else lines  # a last line without an end counts
+    assert result.out.count(b"\n") == 1 + len(lines)
+    assert result.out.endswith(b"\n")
+    for line, found in zip(lines, result.lines[1:], strict=True):
+        assert found == "" or line.split() != []
+
+
+@pytest.mark.parametrize(
+    ("stdin", "wanted"), [(b"", b""), (b"\n", b"\n"), (b" ", b"\n"), (b"\r\n \n\t\n\xc2\x85\n", b"\n\n\n\n")]
+)
+def test_an_empty_input_gives_an_empty_output_and_blank_lines_blank_ones(
+    tiny: TinyRun, stdin: bytes, wanted: bytes
+) -> None:
+    assert nmt("translate", tiny.run, stdin=stdin).out == wanted
+
+
+def test_a_file_gives_the_same_as_standard_input_and_goes_to_the_output_file(
+    tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path
+) -> None:
+    assert nmt("translate", tiny.run, source).lines == wanted
+    result = nmt("translate", tiny.run, source, "-o", tmp_path / "out.en")
+    assert (result.code, result.out) == (0, b"")
+    assert (tmp_path / "out.en").read_bytes() == to_bytes(wanted)
+    assert not (tmp_path / "out.en.part").exists()
+
+
+def test_json_lines_hold_the_plain_text_and_log_probs_that_make_the_score(
+    tiny: TinyRun, wanted: list[str], source: Path
+) -> None:
+    result = nmt("translate", tiny.run, source, "--json")
+    found = [json.loads(line) for line in result.lines]
+    assert [one["text"] for one in found] == wanted
+    for one in found:
+        assert one["score"] == pytest.approx(sum(one["token_log_probs"]) / len(one["token_log_probs"]), abs=1e-9)
+        assert len(one["tokens"]) == len(one["token_log_probs"]) - 1
+        assert one["flags"] == []
+
+
+def test_json_of_a_blank_line_is_an_object_too(tiny: TinyRun) -> None:
+    [found] = nmt("translate", tiny.run, "--json", stdin=b"\n").lines
+    assert json.loads(found) == {"text": "", "score": 0.0, "tokens": [], "token_log_probs": [], "flags": []}
+
+
+def test_n_best_lines_are_number_text_score_best_first_and_begin_with_the_plain_text(
+    tiny: TinyRun, wanted: list[str], source: Path
+) -> None:
+    rows = [line.split(" ||| ") for line in nmt("translate", tiny.run, source, "--n-best", 3).lines]
+    assert [int(number) for number, _, _ in rows] == [index for index in range(len(wanted)) for _ in range(3)]
+    for index, best in enumerate(wanted):
+        (_, first, _), *_ = line = rows[3 * index : 3 * index + 3]
+        assert first == best
+        scores = [float(score) for _, _, score in line]
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_n_best_in_json_holds_the_same_under_its_own_name(tiny: TinyRun, source: Path) -> None:
+    plain = [line.split(" ||| ")[1:] for line in nmt("translate", tiny.run, source, "--n-best", 2).lines]
+    found = [json.loads(line) for line in nmt("translate", tiny.run, source, "--n-best", 2, "--json").lines]
+    assert [[one["text"], f"{one['score']:.6f}"] for line in found for one in line["n_best"]] == plain
+    assert all({**line["n_best"][0], "n_best": line["n_best"]} == line for line in found)
+
+
+@pytest.mark.parametrize("done", [0, 1, 77, 199, 200])
+def test_resume_goes_on_after_the_whole_lines_of_the_part(
+    tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path, done: int
+) -> None:
+    out, part = tmp_path / "out.en", tmp_path / "out.en.part"
+    marked = [f"done before: {line}" for line in wanted[:done]]  # to see that they are not translated again
+    part.write_bytes(to_bytes(marked))
+    result = nmt("translate", tiny.run, source, "-o", out, "--resume")
+    assert result.code == 0, result.err
+    assert out.read_text(encoding="utf-8").split("\n")[:-1] == marked + wanted[done:]
+    assert not part.exists()
+
+
+@pytest.mark.parametrize("bytes_left", [1, 5, 12])
+def test_resume_does_a_line_again_that_was_cut(
+    tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path, bytes_left: int
+) -> None:
+    cut = to_bytes(wanted[:50]) + wanted[50].encode()[:bytes_left]
+    (tmp_path / "out.en.part").write_bytes(cut)
+    assert nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--resume").code == 0
+    assert (tmp_path / "out.en").read_bytes() == to_bytes(wanted)
+
+
+def test_resume_without_a_part_begins_at_the_first_line(
+    tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path
+) -> None:
+    assert nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--resume").code == 0
+    assert (tmp_path / "out.en").read_bytes() == to_bytes(wanted)
+
+
+def test_without_resume_an_old_part_is_not_gone_on_with(
+    tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out.en.part").write_text("something else\n")
+    assert nmt("translate", tiny.run, source, "-o", tmp_path / "out.en").code == 0
+    assert (tmp_path / "out.en").read_bytes() == to_bytes(wanted)
+
+
+def test_resume_with_a_shorter_input_is_refused_and_the_part_kept(tiny: TinyRun, tmp_path: Path) -> None:
+    part = tmp_path / "out.en.part"
+    part.write_text("one\ntwo\nthree\n")
+    result = nmt("translate", tiny.run, "-o", tmp_path / "out.en", "--resume", stdin=b"Er kommt.\n")
+    assert result.code == 1
+    assert "--resume: 3 lines are translated already, but the input has only 1" in result.err
+    assert part.read_text() == "one\ntwo\nthree\n"
+    assert not (tmp_path / "out.en").exists()
+
+
+def test_an_output_that_is_there_stays_whole_until_the_new_one_is(translator: Translator, tmp_path: Path) -> None:
+    out = tmp_path / "out.en"
+    out.write_text("of before\n")
+    with output_file(out, resume=False) as (stream, _):
+        for _ in translate_stream(translator, iter(["Er kommt.", "Sie kommt."]), stream, form=as_text):
+            stream.flush()
+            assert out.read_text() == "of before\n"
+    assert len(out.read_text().split("\n")) == 3
+
+
+def test_an_interruption_leaves_the_lines_so_far_in_the_part_and_the_output_as_it_was(
+    translator: Translator, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.en"
+    out.write_text("of before\n")
+    with pytest.raises(KeyboardInterrupt), output_file(out, resume=False) as (stream, _):
+        for number, _ in enumerate(translate_stream(translator, iter(["Er kommt."] * 5), stream, form=as_text)):
+            if number == 2:
+                raise KeyboardInterrupt
+    assert out.read_text() == "of before\n"
+    assert (tmp_path / "out.en.part").read_bytes().count(b"\n") == 3
+
+
+def test_a_fault_in_the_input_half_way_leaves_the_lines_before_it_in_the_part(tiny: TinyRun, tmp_path: Path) -> None:
+    source = tmp_path / "bad.de"
+    source.write_bytes(b"Er kommt.\nSie kommt.\nIch k\xf6nnte.\n")
+    result = nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--batch-size", 1)
+    assert (result.code, f"{source}:3:6" in result.err) == (1, True)
+    assert not (tmp_path / "out.en").exists()
+    replaced = nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--errors", "replace", "--resume")
+    assert replaced.code == 0
+    assert (tmp_path / "out.en").read_bytes().count(b"\n") == 3
+
+
+def test_a_full_disk_is_said_and_the_part_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(OutputError, match="No space left on device; what was done is in out.en.part.*--resume"),
+        output_file(tmp_path / "out.en", resume=False) as (stream, _),
+    ):
+        stream.write(b"one\n")
+    assert (tmp_path / "out.en.part").read_bytes() == b"one\n"
+    assert not (tmp_path / "out.en").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is of Linux")
+def test_standard_output_that_takes_nothing_is_said_with_exit_code_1(tiny: TinyRun) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = nmt("translate", tiny.run, stdin=b"Er kommt.\n", stdout=full)
+    assert result.code == 1
+    assert result.err == "error: standard output: cannot be written: No space left on device\n"
+
+
+def test_an_output_in_a_folder_that_is_not_there_is_said_with_exit_code_1(tiny: TinyRun, tmp_path: Path) -> None:
+    result = nmt("translate", tiny.run, "-o", tmp_path / "nowhere" / "out.en", stdin=b"Er kommt.\n")
+    assert result.code == 1
+    assert "out.en: cannot be written: No such file or directory; nothing was translated" in result.err
+
+
+@pytest.mark.parametrize("output", ["/dev/null", "."])
+def test_an_output_that_is_no_file_is_refused_and_never_replaced(output: str, tmp_path: Path) -> None:
+    before = Path(output).stat()
+    with pytest.raises(OutputError, match="not a file"), output_file(Path(output), resume=False):
+        raise AssertionError("opened")
+    assert Path(output).stat().st_ino == before.st_ino
+
+
+def test_the_input_of_before_is_passed_over_unread_by_the_model(translator: Translator) -> None:
+    with pytest.raises(DataError, match="has only 2"):
+        list(translate_stream(translator, iter(["a", "b"]), io.BytesIO(), form=as_text, done=3))

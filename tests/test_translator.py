@@ -1,0 +1,209 @@
+"""From lines to translations."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from toy_run import TinyRun
+
+import nmt
+from nmt.data.batches import collate_src
+from nmt.data.tokenizer import BOS_ID, EOS_ID
+from nmt.errors import RecipeError
+from nmt.translator import SUPPRESSED, Translation, Translator
+
+TIE = 1e-5
+ODD = [
+    "\u2028",
+    "\u0085",
+    "\0",
+    "\r",
+    "\n",
+    "\t",
+    "\x0c",
+    "\ufeff",
+    "\ud800",
+    " ",
+    "Er",
+    "kommt",
+    "nicht",
+    "?",
+    "\u2581",
+]
+any_line = st.lists(st.sampled_from(ODD) | st.characters(), max_size=8).map("".join)
+
+
+def under(translator: Translator, **search: object) -> Translator:
+    """The same model under other search options."""
+    return Translator(translator.model, translator.tokenizers, translator.search.model_copy(update=search))
+
+
+def best_two(translator: Translator, lines: Sequence[str], read_ahead: int | None = None) -> list[list[Translation]]:
+    return list(translator.translations(lines, n_best=2, read_ahead=read_ahead))
+
+
+def assert_same(found: Sequence[Sequence[Translation]], wanted: Sequence[Sequence[Translation]]) -> None:
+    """The same scores and the same texts, unless two hypotheses of a line tie so closely that either may be first."""
+    assert [len(line) for line in found] == [len(line) for line in wanted]
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert [one.score for one in ours] == pytest.approx([one.score for one in theirs], abs=TIE)
+        tied = len(theirs) > 1 and theirs[0].score - theirs[1].score < TIE
+        assert tied or ours[0].text == theirs[0].text
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(any_line, max_size=6))
+def test_n_lines_in_n_lines_out_and_blank_to_blank(translator: Translator, lines: list[str]) -> None:
+    found = under(translator, beam_size=1).translate(lines)
+    assert len(found) == len(lines)
+    for line, text in zip(lines, found, strict=True):
+        assert "\n" not in text
+        assert text == "" or line.split() != []
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_batch_size_changes_no_translation(
+    translator: Translator, tiny: TinyRun, beam_size: int, batch_size: int
+) -> None:
+    lines = [*tiny.sources[:40], "", " ".join(tiny.sources[:6]), "x", *tiny.sources[40:50]]
+    n_best = min(2, beam_size)
+    wanted = under(translator, beam_size=beam_size, batch_size=64).translations(lines, n_best=n_best)
+    found = under(translator, beam_size=beam_size, batch_size=batch_size).translations(lines, n_best=n_best)
+    assert_same(list(found), list(wanted))
+
+
+@pytest.mark.parametrize("read_ahead", [1, 7, 1000])
+def test_reading_ahead_changes_no_translation(translator: Translator, tiny: TinyRun, read_ahead: int) -> None:
+    lines = tiny.sources[:30]
+    assert_same(best_two(translator, lines, read_ahead), best_two(translator, lines))
+
+
+def test_the_order_of_the_lines_changes_no_translation(translator: Translator, tiny: TinyRun) -> None:
+    lines = tiny.sources[:40]
+    order = sorted(range(len(lines)), key=lambda index: lines[index][::-1])
+    in_order = best_two(translator, lines)
+    assert_same(best_two(translator, [lines[i] for i in order]), [in_order[i] for i in order])
+
+
+def test_no_line_is_read_before_the_lines_so_far_are_answered(translator: Translator, tiny: TinyRun) -> None:
+    asked = []
+
+    def lines() -> object:
+        for line in tiny.sources[:6]:
+            asked.append(line)
+            yield line
+
+    answers = translator.translations(lines(), read_ahead=2)  # type: ignore[arg-type]
+    counts = []
+    for _ in answers:
+        counts.append(len(asked))
+    assert counts == [2, 2, 4, 4, 6, 6]
+
+
+def test_beam_size_1_takes_the_most_probable_token_at_every_position(translator: Translator, tiny: TinyRun) -> None:
+    model, tokenizers = translator.model, translator.tokenizers
+    lines = tiny.sources[:10]
+    for line, [found] in zip(lines, under(translator, beam_size=1).translations(lines), strict=True):
+        ids = tokenizers.src.encode(line)
+        state = model.start(*collate_src([ids]))
+        chosen = [BOS_ID]
+        while chosen[-1] != EOS_ID:
+            with torch.no_grad():
+                log_probs, state = model.step(torch.tensor(chosen[-1:]), state)
+            log_probs[:, list(SUPPRESSED)] = -torch.inf
+            chosen.append(int(log_probs.argmax()))
+        assert found.tokens == tuple(tokenizers.tgt.tokens(chosen[1:-1]))
+        assert found.text == tokenizers.tgt.decode(chosen[1:-1])
+
+
+@pytest.mark.parametrize("penalty", ["none", "average", "gnmt"])
+def test_the_score_is_the_sum_of_the_token_log_probs_under_the_length_penalty(
+    translator: Translator, tiny: TinyRun, penalty: str
+) -> None:
+    divisors = {"none": lambda n: 1.0, "average": float, "gnmt": lambda n: ((5 + n) / 6) ** 0.6}
+    translator = under(translator, length_penalty=penalty, max_src_tokens=8)
+    for line in translator.translations([*tiny.sources[:10], " ".join(tiny.sources[:5])], n_best=3):
+        for one in line:
+            divisor = divisors[penalty](len(one.token_log_probs))
+            assert one.score == pytest.approx(sum(one.token_log_probs) / divisor, abs=1e-9)
+
+
+def test_a_whole_line_has_one_log_prob_a_token_and_one_for_its_end(translator: Translator, tiny: TinyRun) -> None:
+    for [one] in translator.translations(tiny.sources[:20]):
+        assert one.flags == ()
+        assert len(one.token_log_probs) == len(one.tokens) + 1
+        assert all(log_prob <= 0 for log_prob in one.token_log_probs)
+
+
+def test_n_best_are_different_and_best_first_and_begin_with_the_best(translator: Translator, tiny: TinyRun) -> None:
+    lines = tiny.sources[:20]
+    for [best], found in zip(translator.translations(lines), translator.translations(lines, n_best=3), strict=True):
+        assert found[0].score >= best.score - TIE
+        assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+        assert len({one.tokens for one in found}) == len(found) == 3
+
+
+def test_a_blank_line_has_one_translation_whatever_n_best_is(translator: Translator) -> None:
+    assert list(translator.translations([" \t\u2028"], n_best=3)) == [[Translation("")]]
+
+
+def test_more_translations_than_beams_are_refused_with_both_numbers(translator: Translator) -> None:
+    with pytest.raises(RecipeError, match="n_best is 4.*beam_size, 3"):
+        list(translator.translations(["Er kommt."], n_best=4))
+
+
+@pytest.mark.parametrize("line", ["Er kommt nicht. " * 3125, "x" * 50_000], ids=["words", "no spaces"])
+def test_a_line_of_50000_characters_is_translated_in_pieces(translator: Translator, line: str) -> None:
+    [[found], [mate]] = under(translator, beam_size=1).translations([line, "Er kommt."])
+    assert "split" in found.flags
+    assert found.text
+    assert "\n" not in found.text
+    assert [mate.text] == under(translator, beam_size=1).translate(["Er kommt."])
+
+
+def test_ten_thousand_times_a_word_takes_bounded_time_and_space(translator: Translator) -> None:
+    line, search = "a " * 10_000, translator.search
+    begin = time.monotonic()
+    [[found]] = under(translator, beam_size=1).translations([line])
+    assert time.monotonic() - begin < 30
+    assert "split" in found.flags
+    ids = translator.tokenizers.src.encode(line)
+    pieces = -(-len(ids) // (search.max_src_tokens // 2))  # each has more than half of the most it may have
+    assert len(found.tokens) <= search.max_length_ratio * len(ids) + search.max_length_offset * pieces
+
+
+def test_a_piece_has_no_more_tokens_than_the_limit_and_is_cut_before_a_word(translator: Translator) -> None:
+    cut = under(translator, max_src_tokens=16)
+    line = "Er kommt heute nicht. " * 6
+    seen: list[list[int]] = []
+    search = cut._search
+
+    def spy(sources: Sequence[list[int]], options: object) -> object:
+        seen.extend(sources)
+        return search(sources, options)  # type: ignore[arg-type]
+
+    cut._search = spy  # type: ignore[assignment, method-assign]
+    cut.translate([line])
+    tokenizer = translator.tokenizers.src
+    assert max(map(len, seen)) <= 16
+    assert all(tokenizer.starts_word(piece[0]) for piece in seen)
+    assert sum(map(len, seen)) == len(tokenizer.encode(line))
+
+
+def test_a_translation_that_reaches_the_length_limit_is_flagged_and_no_longer(
+    translator: Translator, tiny: TinyRun
+) -> None:
+    short = under(translator, max_length_ratio=1e-9, max_length_offset=2)
+    for [one] in short.translations(tiny.sources[:10]):
+        assert len(one.tokens) <= 2
+        assert one.flags == ("truncated",)
+
+
+def test_a_run_loads_by_one_call_and_translates_what_it_learned(tiny: TinyRun) -> None:
+    found = nmt.load(tiny.run).translate(tiny.sources)
+    right = sum(text == tgt for text, (_, tgt) in zip(found, tiny.pairs, strict=True))
+    assert right > len(found) / 4

@@ -1,0 +1,114 @@
+"""What a person sees of a training, and the lines it leaves."""
+
+import io
+import json
+import math
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from toy_run import TinyRun
+
+from nmt.train.progress import Display, MetricsFile, Sample, Values, mean_report
+
+REPORT: Values = {
+    "event": "train", "step": 20, "epoch": 3, "loss": 1.2345, "ppl": 3.21, "learning_rate": 0.002,
+    "gradient_norm": 0.75, "tokens": 900, "tokens_per_second": 12345.6,
+}  # fmt: skip
+VALID: Values = {"event": "valid", "step": 20, "bleu": 12.345, "best_bleu": 12.345, "seconds": 1.26}
+SAMPLE = Sample("Hallo [bold]Welt[/bold] :smile: [/]", "Hello\\", "[link=x]y")
+
+
+def shown(*, terminal: bool, samples: list[Sample] | None = None) -> str:
+    """All that a display writes in a short training."""
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=100, color_system=None, legacy_windows=False)
+    with Display(console, total_steps=40, step=10) as display:
+        display.advance(20)
+        display.report(REPORT, best_bleu=None)
+        display.validated(VALID, samples or [], better=True)
+        display.report(REPORT, best_bleu=12.345)
+        display.validated(VALID, [], better=False)
+    return screen.getvalue()
+
+
+def test_where_there_is_no_terminal_there_are_plain_lines_only() -> None:
+    text = "epoch 3  loss 1.234  ppl 3.21  lr 2.0e-03  grad 0.75  12,346 tok/s"
+    assert shown(terminal=False).split("\n") == [
+        f"step 20/40  {text}",
+        "valid step 20  BLEU 12.35  1.3 s  (best so far)",
+        f"step 20/40  {text}  best BLEU 12.35",
+        "valid step 20  BLEU 12.35  1.3 s",
+        "",
+    ]
+
+
+def test_a_whole_training_writes_no_control_codes_into_a_file(tiny: TinyRun) -> None:
+    assert tiny.printed.isprintable() is False  # line ends
+    assert tiny.printed.replace("\n", "").isprintable()
+
+
+def test_a_terminal_gets_a_bar_that_moves_and_goes_away() -> None:
+    text = shown(terminal=True)
+    assert "\x1b[" in text
+    assert "20/40" in text
+    assert "━" in text
+    assert "loss 1.234" in text
+    assert "best BLEU 12.35" in text
+    assert text.count("valid step 20") == 2
+    assert "step 20/40  epoch" not in text  # that is the bar's to show
+    assert text.endswith("\x1b[2K") or "\x1b[?25h" in text[-40:]  # the cursor is back
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_samples_are_shown_as_they_are_whatever_is_in_them(terminal: bool) -> None:
+    text = shown(terminal=terminal, samples=[SAMPLE])
+    for part in SAMPLE:
+        assert part in text
+
+
+def test_metrics_are_there_as_soon_as_they_are_written(tmp_path: Path) -> None:
+    file = MetricsFile(tmp_path / "metrics.jsonl", from_step=0)
+    file.write(REPORT)
+    assert [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [REPORT]
+    file.close()
+
+
+def test_metrics_go_on_after_the_step_that_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    lines = [json.dumps({"step": step}) + "\n" for step in (4, 8, 8, 12)]
+    path.write_text("".join(lines) + '{"step": 1')  # a kill cut the last
+    file = MetricsFile(path, from_step=8)
+    file.write({"step": 12, "bleu": 1.0})
+    file.close()
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"step": 4}, {"step": 8}, {"step": 8}, {"step": 12, "bleu": 1.0},
+    ]  # fmt: skip
+
+
+def test_metrics_of_before_survive_a_kill_in_the_moment_of_going_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 4}\n')
+
+    def killed(self: Path, target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        MetricsFile(path, from_step=8)
+    assert path.read_text() == '{"step": 4}\n'
+
+
+def test_a_report_is_of_means_a_token_and_a_step() -> None:
+    totals = {"tokens": 200, "loss": 500.0, "nll": 400.0, "gradient_norm": 3.0, "steps": 4, "seconds": 0.5}
+    assert mean_report(8, 0, totals, 0.1) == {
+        "event": "train", "step": 8, "epoch": 1, "loss": 2.5, "ppl": pytest.approx(math.e**2), "learning_rate": 0.1,
+        "gradient_norm": 0.75, "tokens": 200, "tokens_per_second": 400.0,
+    }  # fmt: skip
+
+
+def test_a_perplexity_beyond_all_numbers_is_a_number() -> None:
+    totals = {"tokens": 1, "loss": 1e6, "nll": 1e6, "gradient_norm": 1.0, "steps": 1, "seconds": 0.0}
+    assert json.loads(json.dumps(mean_report(1, 0, totals, 0.1)))["ppl"] == pytest.approx(math.exp(100))

@@ -1,0 +1,225 @@
+"""A training from a recipe to a run folder: what it leaves, that it repeats, and that it goes on where it stopped."""
+
+import json
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toy_run import killed_after, metrics, nmt, phrasebook, signals_after, train, write_recipe
+
+from nmt.run_dir import load_training
+from nmt.train.trainer import Trainer
+from nmt.translator import load
+
+TIMING = ("tokens_per_second", "seconds")
+TRAIN_FIELDS = [
+    "event",
+    "step",
+    "epoch",
+    "loss",
+    "ppl",
+    "learning_rate",
+    "gradient_norm",
+    "tokens",
+    "tokens_per_second",
+]
+VALID_FIELDS = ["event", "step", "bleu", "best_bleu", "seconds"]
+
+KINDS: dict[str, dict[str, object]] = {
+    "adam, average, locked dropout": {"train.ema_decay": 0.9},
+    "adamw, unigram sampling, plateau": {
+        "train.optimizer": "adamw",
+        "train.weight_decay": 0.01,
+        "train.schedule": "plateau",
+        "train.plateau_patience": 1,
+        "tokenizer.sampling": 0.2,
+    },
+    "sgd, BPE-dropout, plain dropout": {
+        "train.optimizer": "sgd",
+        "train.learning_rate": 0.2,
+        "tokenizer.kind": "bpe",
+        "tokenizer.sampling": 0.1,
+        "model.dropout_kind": "plain",
+        "train.schedule": "cosine",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe"), phrasebook(120))
+
+
+def all_but_time(run: Path) -> dict[str, Any]:
+    """All that a run folder holds, less what a clock put there: two runs are the same when these are."""
+    state = load_training(run)
+    assert state is not None
+    totals = {name: value for name, value in state.values["progress"]["totals"].items() if name != "seconds"}
+    rows = json.loads((run / "scores.json").read_bytes()) if (run / "scores.json").exists() else []
+    return {
+        "model": (run / "model.safetensors").read_bytes(),
+        "tensors": {name: tensor.tolist() for name, tensor in state.tensors.items()},
+        "values": state.values | {"progress": state.values["progress"] | {"totals": totals}},
+        "metrics": [{k: v for k, v in line.items() if k not in TIMING} for line in metrics(run)],
+        "hypotheses": {file.name: file.read_bytes() for file in (run / "hypotheses").iterdir()},
+        "scores": [{k: v for k, v in row.items() if k not in TIMING} for row in rows],
+    }
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("uninterrupted") / "run"
+    train(recipe, run)
+    return run
+
+
+def test_a_run_leaves_what_the_readme_says(uninterrupted: Path, recipe: Path) -> None:
+    found = {file.relative_to(uninterrupted).as_posix() for file in uninterrupted.rglob("*") if file.is_file()}
+    tests = {f"hypotheses/test.{end}" for end in ("src.de", "hyp.en", "ref.en")}
+    files = {
+        "recipe.toml",
+        "manifest.json",
+        "model.safetensors",
+        "training.safetensors",
+        "metrics.jsonl",
+        "scores.json",
+    }
+    assert found == tests | files | {"hypotheses/valid.hyp.en", "tokenizer/joint.model", "tokenizer/tokenizer.json"}
+
+
+def test_the_lines_of_metrics_have_the_documented_fields_step_by_step(uninterrupted: Path) -> None:
+    lines = metrics(uninterrupted)
+    assert [list(line) for line in lines if line["event"] == "train"] == [TRAIN_FIELDS] * 10
+    assert [list(line) for line in lines if line["event"] == "valid"] == [VALID_FIELDS] * 4
+    assert [line["step"] for line in lines if line["event"] == "train"] == list(range(4, 41, 4))
+    assert [line["step"] for line in lines if line["event"] == "valid"] == [10, 20, 30, 40]
+    assert [line["step"] for line in lines] == sorted(line["step"] for line in lines)
+    assert lines[-2]["loss"] < lines[0]["loss"]
+
+
+def test_the_same_recipe_and_seed_give_the_same_run_bit_for_bit(
+    recipe: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    train(recipe, tmp_path / "again")
+    assert all_but_time(tmp_path / "again") == all_but_time(uninterrupted)
+
+
+def test_another_seed_gives_another_model(recipe: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    train(recipe, tmp_path / "run", {"train.seed": 2})
+    assert (tmp_path / "run/model.safetensors").read_bytes() != (uninterrupted / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_stopped_after_17_of_40_steps_goes_on_to_the_same_end_bit_for_bit(
+    recipe: Path, tmp_path: Path, kind: str
+) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(recipe, whole, KINDS[kind])
+    with signals_after(17, signal.SIGINT):
+        train(recipe, parts, KINDS[kind], code=130)
+    state = load_training(parts)
+    assert state is not None
+    assert Trainer.saved_step(state) == 17
+    assert state.values["progress"]["position"]["batch"] > 0  # in the middle of an epoch
+    assert state.values["progress"]["totals"]["steps"] == 1  # and between two reports
+    assert "going on in" in train(recipe, parts, KINDS[kind])
+    assert all_but_time(parts) == all_but_time(whole)
+
+
+def test_the_kinds_do_what_their_names_say(recipe: Path, tmp_path: Path) -> None:
+    """Else going on would be compared without the very thing that makes it hard."""
+    train(recipe, tmp_path / "run", KINDS["adamw, unigram sampling, plateau"])
+    rates = [line["learning_rate"] for line in metrics(tmp_path / "run") if line["event"] == "train"]
+    assert rates[-1] < max(rates)  # a plateau was met
+    state = load_training(tmp_path / "run")
+    assert state is not None
+    assert state.values["progress"]["position"]["epoch"] > 1  # text was cut anew
+
+
+@pytest.mark.parametrize("step", [3, 23, 39])
+def test_a_run_killed_at_any_step_goes_on_to_the_same_end_bit_for_bit(
+    recipe: Path, uninterrupted: Path, tmp_path: Path, step: int
+) -> None:
+    """Killed before the first saving too, and between a validation and the next saving."""
+    with killed_after(step):
+        nmt("train", recipe, "--run-dir", tmp_path / "run")
+    train(recipe, tmp_path / "run")
+    assert all_but_time(tmp_path / "run") == all_but_time(uninterrupted)
+
+
+def test_a_run_killed_before_its_first_saving_leaves_nothing_old_behind(recipe: Path, tmp_path: Path) -> None:
+    """The tokenizer of a killed run may be cut short: the next one trains its own."""
+    with killed_after(3):
+        nmt("train", recipe, "--run-dir", tmp_path / "run")
+    (tmp_path / "run/tokenizer/joint.model").write_bytes(b"cut sho")
+    (tmp_path / "run/.training.safetensors.123.tmp").write_bytes(b"cut sho")
+    train(recipe, tmp_path / "run")
+    assert load(tmp_path / "run").translate(["Er kommt."])
+
+
+def test_a_finished_run_is_only_scored_again(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(recipe, tmp_path / "run", {"train.max_steps": 5})
+    before = all_but_time(tmp_path / "run")
+    (tmp_path / "run/scores.json").unlink()
+
+    def update(self: Trainer) -> None:
+        raise AssertionError("trained")
+
+    monkeypatch.setattr(Trainer, "update", update)
+    printed = train(recipe, tmp_path / "run", {"train.max_steps": 5})
+    assert "after step 5 of 5" in printed
+    assert "test: BLEU = " in printed
+    assert all_but_time(tmp_path / "run") == before
+
+
+def test_a_time_limit_is_turned_into_steps_once_and_then_changes_nothing(recipe: Path, tmp_path: Path) -> None:
+    timed, counted = tmp_path / "timed", tmp_path / "counted"
+    printed = train(recipe, timed, {"train.max_minutes": 0.02, "tokenizer.sampling": 0.1})
+    stored = (timed / "recipe.toml").read_text()
+    assert "max_minutes = 0.0" in stored
+    [steps] = re.findall(r"(?m)^max_steps = (\d+)$", stored)
+    assert f"train.max_steps = {steps}" in printed
+    train(recipe, counted, {"train.max_steps": steps, "tokenizer.sampling": 0.1})
+    assert all_but_time(counted) == all_but_time(timed)
+    again = train(recipe, timed, {"train.max_minutes": 0.02, "tokenizer.sampling": 0.1})  # the same command again
+    assert f"after step {steps} of {steps}" in again
+
+
+def test_the_model_kept_is_the_one_that_validated_best(recipe: Path, tmp_path: Path) -> None:
+    """A learning rate that jumps up after the best validation spoils the weights, but not the model that is kept."""
+    run = tmp_path / "run"
+    rates = {30: 5.0}  # from step 30 on
+    update = Trainer.update
+
+    def spoiled(self: Trainer) -> object:
+        if self.progress.step in rates:
+            self.rate.factor = rates[self.progress.step]
+        return update(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "update", spoiled)
+        train(recipe, run, {"train.max_steps": 60, "train.clip_norm": 0, "train.schedule": "constant"})
+    found = {line["step"]: line["bleu"] for line in metrics(run) if line["event"] == "valid"}
+    best = max(found, key=lambda step: found[step])
+    assert found[best] > found[60]
+    state = load_training(run)
+    assert state is not None
+    assert state.values["progress"]["best_step"] == best
+    kept, last = load(run).model.weights(), {k.removeprefix("model."): v for k, v in state.tensors.items()}
+    assert not all(torch.equal(tensor, last[name]) for name, tensor in kept.items())
+    assert nmt("evaluate", run, "--src", recipe.parent / "valid.de", "--ref", recipe.parent / "valid.en",
+               "--beam-size", 1).text.split("valid: BLEU = ")[1].startswith(f"{found[best]:.2f}")  # fmt: skip
+
+
+def test_patience_ends_training_and_the_end_stays_the_end(recipe: Path, tmp_path: Path) -> None:
+    changes: dict[str, object] = {
+        "train.patience": 2, "train.validate_every": 3, "train.learning_rate": 1e-9, "train.samples": 0,
+    }  # fmt: skip
+    train(recipe, tmp_path / "run", changes)
+    valid = [line for line in metrics(tmp_path / "run") if line["event"] == "valid"]
+    assert [line["step"] for line in valid] == [3, 6, 9]
+    assert "after step 9 of 40" in train(recipe, tmp_path / "run", changes)
+    assert [line for line in metrics(tmp_path / "run") if line["event"] == "valid"] == valid

@@ -1,0 +1,163 @@
+"""Which run a folder holds: what may go on in it, and what is refused before any work."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from toy_run import killed_after, metrics, nmt, phrasebook, signals_after, train, write_pairs, write_recipe
+
+from nmt.data.tokenizer import TokenizerPair
+from nmt.train import run as run_module
+from nmt.train.run import HARMLESS
+
+PAIRS = phrasebook(60)
+SHORT = {"train.max_steps": 6}
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    folder = tmp_path / "text"
+    folder.mkdir()
+    return write_recipe(folder, PAIRS)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever begins to read text has begun to work."""
+
+    def read(*_: object) -> None:
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(run_module, "open_corpora", read)
+
+
+@pytest.mark.parametrize("steps", [2, 6])
+def test_another_recipe_is_refused_with_each_key_and_both_values(recipe: Path, run: Path, steps: int) -> None:
+    """Whether the run has saved a state or was killed before it could."""
+    with killed_after(steps) if steps < 6 else pytest.MonkeyPatch.context():
+        nmt("train", recipe, "--run-dir", run, "--set", "train.max_steps=6")
+    before = (run / "recipe.toml").read_bytes()
+    printed = train(recipe, run, {"train.max_steps": 7, "model.dropout": 0.3, "search.beam_size": 2}, code=2)
+    assert f"{run} holds a run of another recipe:" in printed
+    for line in (
+        "train.max_steps: 6 there, 7 now",
+        "model.dropout: 0.1 there, 0.3 now",
+        "search.beam_size: 3 there, 2",
+    ):
+        assert line in printed
+    assert "--fresh" in printed
+    assert "--run-dir" in printed
+    assert "learning_rate" not in printed
+    assert (run / "recipe.toml").read_bytes() == before
+
+
+def test_keys_that_change_no_weight_may_change(recipe: Path, run: Path) -> None:
+    with signals_after(3, signal.SIGINT):
+        train(recipe, run, SHORT, code=130)
+    moved = recipe.parent.rename(recipe.parent.with_name("elsewhere")) / "other-name.toml"
+    (moved.parent / recipe.name).rename(moved)
+    harmless = {"train.samples": 0, "train.save_every": 3, "train.tensorboard": "false", "train.threads": 0}
+    assert {*harmless, "name", "data.folder"} == set(HARMLESS)
+    assert "going on in" in train(moved, run, SHORT | harmless)
+
+
+def test_a_run_under_way_takes_a_harmless_change_of_threads_without_other_weights(recipe: Path, run: Path) -> None:
+    train(recipe, run, SHORT)
+    train(recipe, run.with_name("saved-often"), SHORT | {"train.save_every": 1, "train.samples": 2})
+    models = [(folder / "model.safetensors").read_bytes() for folder in (run, run.with_name("saved-often"))]
+    assert models[0] == models[1]
+
+
+@pytest.mark.parametrize("name", ["train", "valid"])
+def test_changed_text_is_refused(recipe: Path, run: Path, name: str) -> None:
+    with signals_after(3, signal.SIGINT):
+        train(recipe, run, SHORT, code=130)
+    file = recipe.parent / f"{name}.en"
+    file.write_text(file.read_text().replace("i", "j", 1))
+    printed = train(recipe, run, SHORT, code=1)
+    assert "the training or validation text is not what this run began with" in printed
+    assert "--fresh" in printed
+
+
+def test_text_that_changed_before_anything_was_saved_is_learned_anew(recipe: Path, run: Path) -> None:
+    """Tokenizer too: characters that only the new text has must get pieces."""
+    with killed_after(2):
+        nmt("train", recipe, "--run-dir", run, "--set", "train.max_steps=6", "--set", "tokenizer.byte_fallback=false")
+    write_pairs(recipe.parent, "train", [(f"ж {src}", tgt) for src, tgt in PAIRS])
+    train(recipe, run, SHORT | {"tokenizer.byte_fallback": "false"})
+    tokenizer = TokenizerPair.load(run / "tokenizer").src
+    assert tokenizer.decode(tokenizer.encode("ж")) == "ж"
+
+
+def test_fresh_begins_anew_and_keeps_every_run_of_before_beside_it(recipe: Path, run: Path) -> None:
+    train(recipe, run, SHORT)
+    first = (run / "model.safetensors").read_bytes()
+    for number in (1, 2):
+        result = nmt("train", recipe, "--run-dir", run, "--fresh", "--set", f"train.max_steps={number}")
+        assert result.code == 0, result.err
+        assert f"the run of before is kept in {run}.old{number}" in result.text
+        assert metrics(run)[-1]["step"] == number
+    assert (run.with_name("run.old1") / "model.safetensors").read_bytes() == first
+
+
+def test_fresh_works_in_the_folder_one_stands_in(recipe: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(recipe, run, SHORT)
+    monkeypatch.chdir(run)
+    result = nmt("train", recipe, "--run-dir", ".", "--fresh", "--set", "train.max_steps=1")
+    assert result.code == 0, result.err
+    assert (run.with_name("run.old1") / "model.safetensors").exists()
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("fresh", [[], ["--fresh"]])
+def test_a_folder_that_holds_other_things_is_refused_and_never_moved(recipe: Path, run: Path, fresh: list[str]) -> None:
+    run.mkdir()
+    (run / "thesis.doc").write_text("years of work")
+    result = nmt("train", recipe, "--run-dir", run, *fresh)
+    assert result.code == 1
+    assert "a folder with other things in it" in result.err
+    assert (run / "thesis.doc").read_text() == "years of work"
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_run_folder_that_cannot_be_made_is_refused(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder, words in ((tmp_path / "file", "File exists"), (tmp_path / "file" / "run", "Not a directory")):
+        result = nmt("train", recipe, "--run-dir", folder)
+        assert (result.code, f"cannot be the run folder: {words}" in result.err) == (1, True)
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_run_folder_that_cannot_be_written_is_refused(
+    recipe: Path, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.mkdir(mode=0o500)
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)  # root may write anywhere
+    result = nmt("train", recipe, "--run-dir", run)
+    assert result.code == 1
+    assert re.search(r"cannot be written; name another folder with --run-dir", result.err)
+
+
+def test_the_run_folder_is_runs_and_the_name_by_default(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nmt("train", recipe, "--set", "train.max_steps=1").code == 0
+    assert (tmp_path / "runs" / "toy" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("file", ["training.safetensors", "recipe.toml"])
+def test_a_damaged_run_does_not_go_on(recipe: Path, run: Path, file: str) -> None:
+    with signals_after(3, signal.SIGINT):
+        train(recipe, run, SHORT, code=130)
+    content = bytearray((run / file).read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    (run / file).write_bytes(content)
+    assert f"{run / file}: " in train(recipe, run, SHORT, code=1)
