@@ -44,7 +44,14 @@ def without_seconds(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_the_stored_and_the_printed_scores_are_those_of_the_sacrebleu_command_on_the_files_left(tiny: TinyRun) -> None:
     folder = tiny.run / "hypotheses"
-    command = [sys.executable, "-m", "sacrebleu", folder / "test.ref.en", "-i", folder / "test.hyp.en"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "sacrebleu",
+        folder / "test.ref.en",
+        "-i",
+        folder / "test.hyp.en",
+    ]
     shown = subprocess.run([*command, "-m", "bleu", "chrf", "-w", "6"], check=True, capture_output=True).stdout
     wanted = {row["name"]: row for row in json.loads(shown)}
     assert 5 < wanted["BLEU"]["score"] < 99  # neither of which could be right by chance

@@ -194,7 +194,7 @@ def test_a_full_disk_is_said_and_the_part_kept(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(os, "fsync", full)
     with (
-        pytest.raises(OutputError, match="No space left on device; what was done is in out.en.part.*--resume"),
+        pytest.raises(OutputError, match=r"No space left on device; what was done is in out\.en\.part.*--resume"),
         output_file(tmp_path / "out.en", resume=False) as (stream, _),
     ):
         stream.write(b"one\n")

@@ -1,7 +1,7 @@
 """From lines to translations."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 import torch
@@ -124,7 +124,11 @@ def test_beam_size_1_takes_the_most_probable_token_at_every_position(translator:
 def test_the_score_is_the_sum_of_the_token_log_probs_under_the_length_penalty(
     translator: Translator, tiny: TinyRun, penalty: str
 ) -> None:
-    divisors = {"none": lambda n: 1.0, "average": float, "gnmt": lambda n: ((5 + n) / 6) ** 0.6}
+    divisors: dict[str, Callable[[int], float]] = {
+        "none": lambda n: 1.0,
+        "average": float,
+        "gnmt": lambda n: ((5 + n) / 6) ** 0.6,
+    }
     translator = under(translator, length_penalty=penalty, max_src_tokens=8)
     for line in translator.translations([*tiny.sources[:10], " ".join(tiny.sources[:5])], n_best=3):
         for one in line:
@@ -152,7 +156,7 @@ def test_a_blank_line_has_one_translation_whatever_n_best_is(translator: Transla
 
 
 def test_more_translations_than_beams_are_refused_with_both_numbers(translator: Translator) -> None:
-    with pytest.raises(RecipeError, match="n_best is 4.*beam_size, 3"):
+    with pytest.raises(RecipeError, match=r"n_best is 4.*beam_size, 3"):
         list(translator.translations(["Er kommt."], n_best=4))
 
 

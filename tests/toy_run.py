@@ -119,7 +119,9 @@ def nmt(*args: object, stdin: bytes = b"", stdout: BinaryIO | None = None) -> Re
     """Run the command `nmt` in this process; `stdout` stands for its standard output where that matters."""
     out, err = stdout or io.BytesIO(), io.BytesIO()
     text = {"stdin": io.BytesIO(stdin), "stdout": out, "stderr": err}
-    streams = {name: io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for name, stream in text.items()}
+    streams: dict[str, Any] = {
+        name: io.TextIOWrapper(stream, encoding="utf-8", write_through=True) for name, stream in text.items()
+    }
     code = 0
     with mock.patch.multiple(sys, argv=["nmt", *map(str, args)], **streams):
         try:

@@ -186,7 +186,6 @@ def test_the_average_is_a_copy() -> None:
     assert not average.weights["a"].requires_grad
 
 
-@pytest.mark.xfail(strict=True, reason="MovingAverage.update pairs weights by their order in the mapping")
 def test_the_average_goes_by_name_not_by_order() -> None:
     """Weights come back from a file in another order than the model has them."""
     average = MovingAverage({"a": torch.zeros(2), "b": torch.zeros(2)}, decay=0.5)

@@ -50,7 +50,8 @@ def test_every_key_about_reading_reaches_the_reader(recipe: Path, tmp_path: Path
 
 def test_the_fingerprint_is_of_the_text_that_decides_the_weights_and_of_no_other(recipe: Path, tmp_path: Path) -> None:
     def fingerprint(**changes: object) -> str:
-        return open_corpora(read(recipe, **changes).data).fingerprint
+        found: str = open_corpora(read(recipe, **changes).data).fingerprint
+        return found
 
     first = fingerprint()
     write_pairs(tmp_path, "test", PAIRS[3:5])
@@ -80,7 +81,7 @@ def test_two_sets_of_one_name_are_refused(recipe: Path, names: str) -> None:
 
 
 def test_no_test_sets_is_said(recipe: Path) -> None:
-    with pytest.raises(RecipeError, match="names no test set.*--src and --ref"):
+    with pytest.raises(RecipeError, match=r"names no test set.*--src and --ref"):
         open_test_sets(read(recipe, **{"data.test": "[]"}).data)
 
 

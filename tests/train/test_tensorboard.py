@@ -3,13 +3,14 @@
 import signal
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_run import metrics, phrasebook, signals_after, train, write_recipe
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of protobuf's, about itself
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 
 def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
@@ -18,9 +19,9 @@ def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
-def wanted(run: Path) -> dict[str, list[tuple[int, float]]]:
+def wanted(run: Path) -> dict[str, list[tuple[int, Any]]]:
     """The same of metrics.jsonl."""
-    found: dict[str, list[tuple[int, float]]] = {}
+    found: dict[str, list[tuple[int, Any]]] = {}
     for line in metrics(run):
         for name, value in line.items():
             if name not in ("event", "step"):

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -79,7 +80,7 @@ def test_a_report_counts_the_real_target_tokens_since_the_last_one() -> None:
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("ema_decay", [0.0, 0.9])
 def test_a_trainer_made_from_a_state_goes_on_as_the_other_would(optimizer: str, ema_decay: float) -> None:
-    keys: dict[str, object] = {"optimizer": optimizer, "ema_decay": ema_decay, "weight_decay": 0.01}
+    keys: dict[str, Any] = {"optimizer": optimizer, "ema_decay": ema_decay, "weight_decay": 0.01}
     first = new_trainer(**keys)
     for _ in range(7):
         first.update()
@@ -142,7 +143,7 @@ def test_a_trainer_is_finished_after_its_last_step() -> None:
 
 
 def test_a_plateau_lowers_the_rate_also_for_a_trainer_that_goes_on() -> None:
-    keys: dict[str, object] = {"schedule": "plateau", "plateau_patience": 2, "plateau_factor": 0.5, "warmup_steps": 0}
+    keys: dict[str, Any] = {"schedule": "plateau", "plateau_patience": 2, "plateau_factor": 0.5, "warmup_steps": 0}
     trainer = new_trainer(**keys)
     for bleu in (2.0, 1.0):
         trainer.update()
