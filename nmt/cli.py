@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -62,7 +63,7 @@ def _tensorboard_sink() -> Any:
     try:
         from nmt.train.tensorboard import TensorBoardSink
     except ImportError as error:
-        raise NmtError("train.tensorboard = true needs the extra: pip install nmt[tensorboard]") from error
+        raise NmtError("train.tensorboard = true needs the extra: pip install tensorboard") from error
     return lambda run, step: TensorBoardSink(run / "tensorboard", from_step=step)
 
 
@@ -110,19 +111,21 @@ def translate(
     if resume and (output is None or (n_best > 1 and not as_json)):
         raise click.UsageError("--resume goes with --output, and with --n-best only as --json: it counts lines")
     translator = _load(run, threads, beam_size=beam_size, batch_size=batch_size)
+    if n_best > translator.search.beam_size:
+        raise click.UsageError(
+            f"--n-best {n_best} is more than the beam holds: add --beam-size {n_best}, or ask for fewer"
+        )
     form = translate_file.as_text if n_best == 1 else translate_file.as_n_best
-    standard_input = sys.stdin.buffer
-    lines = (
-        decode_lines(standard_input, "standard input", errors=errors)
-        if file == "-"
-        else read_lines(Path(file), errors=errors)
-    )
+    if file == "-":
+        lines = decode_lines(sys.stdin.buffer, "standard input", errors=errors)
+    else:
+        lines = _begun(read_lines(Path(file), errors=errors))
     target = translate_file.output_file(output, resume=resume) if output else _standard_output()
     cut = 0
     with target as (stream, done):
         translations = translate_file.translate_stream(
             translator,
-            iter(lines),
+            lines,
             stream,
             form=translate_file.as_json if as_json else form,
             n_best=n_best,
@@ -135,6 +138,11 @@ def translate(
                 stream.flush()
     if cut:
         click.echo(f"warning: {cut} translations reached the length limit and were cut off", err=True)
+
+
+def _begun(lines: Iterator[str]) -> Iterator[str]:
+    """The same lines, the first one read: what cannot be read is told before an output is touched."""
+    return chain(list(islice(lines, 1)), lines)
 
 
 @contextmanager
@@ -220,8 +228,10 @@ def evaluate(
     """
     from rich.console import Console
 
+    from nmt.data.lines import read_lines
     from nmt.evaluate import METRICS_BY_DEFAULT, TestSet, evaluate_run
     from nmt.run_dir import load_stored_recipe
+    from nmt.train.prepare import open_test_sets, set_names
 
     if (src is None) != (ref is None):
         raise click.UsageError("--src and --ref go together")
@@ -230,12 +240,11 @@ def evaluate(
     translator = _load(run, threads, beam_size=beam_size, batch_size=batch_size)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
-        from nmt.data.lines import read_lines
-
-        test_sets = [TestSet(name or src.name.split(".")[0], list(read_lines(src)), list(read_lines(ref)))]
+        name = name or src.name.removesuffix(".gz").removesuffix(f".{data.src_lang}")
+        if name in set_names(data):
+            raise click.UsageError(f"{name} is a set of the recipe's own: call these lines something else with --name")
+        test_sets = [TestSet(name, list(read_lines(src)), list(read_lines(ref)))]
     else:
-        from nmt.train.prepare import open_test_sets
-
         test_sets = open_test_sets(data)
     evaluate_run(run, translator, test_sets, metrics=metrics or METRICS_BY_DEFAULT, data=data, console=Console())
 
@@ -244,14 +253,15 @@ def main() -> None:
     """Run the command line; a fault that a user can mend is printed without a traceback."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     try:
-        nmt(standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        sys.exit(nmt(standalone_mode=False))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except NmtError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:  # a full disk, a folder that went away: whatever no one closer could say more about
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)

@@ -110,7 +110,8 @@ def evaluate_run(
 ) -> list[ScoredTestSet]:
     """Score a run on test sets, leave what came out in its folder, show the table; the new rows.
 
-    In `scores.json` a row takes the place of the one with the same test set, metric and beam size.
+    `scores.json` stays true to the translations in the folder: rows of a test set that was translated with another
+    beam size go out with them, those of other metrics and other test sets stay.
     """
     rows: list[ScoredTestSet] = []
     for test_set in test_sets:
@@ -118,9 +119,11 @@ def evaluate_run(
             evaluation = evaluate(translator, test_set, metrics=metrics, tgt_lang=data.tgt_lang)
         save_evaluation(run, test_set, evaluation, data)
         rows += evaluation.rows
-    new = {(row.test_set, row.metric, row.beam_size): asdict(row) for row in rows}
     path = run / SCORES
-    old = {(row["test_set"], row["metric"], row["beam_size"]): row for row in _stored_rows(path)}
+    beams = {row.test_set: row.beam_size for row in rows}
+    kept = [row for row in _stored_rows(path) if beams.get(row["test_set"], row["beam_size"]) == row["beam_size"]]
+    old = {(row["test_set"], row["metric"]): row for row in kept}
+    new = {(row.test_set, row.metric): asdict(row) for row in rows}
     write_json(path, list({**old, **new}.values()))
     if rows:
         show_scores(rows, console)

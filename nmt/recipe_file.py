@@ -15,7 +15,8 @@ from nmt.recipe import Recipe, allowed, keys, sections, toml_value
 
 LARGEST_RECIPE_BYTES = 1 << 20
 _PACKAGE = Path(__file__).resolve().parent
-_SHIPPED = (_PACKAGE / "recipes", _PACKAGE.parent / "recipes")  # as installed, and in a checkout
+_INSTALLED, _CHECKOUT = _PACKAGE / "recipes", _PACKAGE.parent / "recipes"
+_SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def find_recipe(name: str) -> Path:
         return path
     if os.path.isdir(path):  # noqa: PTH112 (as in _is_file)
         raise RecipeError(f"{path}: a folder, but a recipe is a TOML file")
-    shipped = {file.stem: file for folder in _SHIPPED for file in sorted(folder.glob("*.toml"))}
+    shipped = {file.stem: file for file in sorted(_SHIPPED.glob("*.toml"))}
     if name in shipped:
         return shipped[name]
     near = difflib.get_close_matches(path.stem, shipped, n=1)

@@ -92,14 +92,13 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
 
 
-def save_setup(run: Path, recipe: Recipe, tokenizers: TokenizerPair | None = None) -> None:
-    """Store what stands before the first step: the recipe, and the tokenizer once it is trained."""
+def save_setup(run: Path, recipe: Recipe, tokenizers: TokenizerPair) -> None:
+    """Store what stands before the first step."""
     write_bytes(run / RECIPE, recipe_toml(recipe).encode("utf-8"))
-    if tokenizers is not None:
-        with TemporaryDirectory() as folder:
-            tokenizers.save(Path(folder))
-            for file in sorted(Path(folder).iterdir()):  # tokenizer.json, which vouches for the others, is the last
-                write_bytes(run / TOKENIZER / file.name, file.read_bytes())
+    with TemporaryDirectory() as folder:
+        tokenizers.save(Path(folder))
+        for file in sorted(Path(folder).iterdir()):  # tokenizer.json, which vouches for the others, is the last
+            write_bytes(run / TOKENIZER / file.name, file.read_bytes())
 
 
 def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
@@ -222,7 +221,7 @@ def _faults(run: Path, name: str) -> list[str]:
 def _lies_inside(run: Path, file: str) -> bool:
     try:
         return not Path(file).is_absolute() and (run / file).resolve().is_relative_to(run.resolve())
-    except (RuntimeError, ValueError):  # a circle of links; a NUL
+    except (RuntimeError, TypeError, ValueError):  # a circle of links; a NUL; a number
         return False
 
 

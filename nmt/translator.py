@@ -55,7 +55,9 @@ class Translator:
         self.device = next(model.parameters()).device
 
     def translate(self, lines: Iterable[str]) -> list[str]:
-        """The best translation of each line; of a blank one, a blank one."""
+        """The best translation of each line; of a blank one, a blank one. Raises TypeError for a lone text."""
+        if isinstance(lines, str):
+            raise TypeError("translate takes a list of lines, not one text: translate([text])")
         return [best.text for best, *_ in self.translations(lines)]
 
     def translations(

@@ -1,5 +1,6 @@
 """For all tests: no network, a cache of their own, one thread, and one tiny trained run that many of them read."""
 
+import signal
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +46,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _one_thread() -> None:
     """Tiny models are fastest so, and machines of any number of cores give the same numbers."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c() -> None:
+    """A shell lets its background jobs ignore Ctrl-C, and so would these tests and all that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_the_version_is_printed() -> None:
         (["translate", "RUN", "--beam", "3"], ["No such option", "--beam-size"]),
         (["translate", "RUN", "--beam-size", "0"], ["'--beam-size'", "0 is not in the range x>=1"]),
         (["translate", "RUN", "--batch-size", "x"], ["'x' is not a valid integer"]),
-        (["translate", "RUN", "--n-best", "4"], ["n_best is 4", "beam_size, 3"]),
+        (["translate", "RUN", "--n-best", "4"], ["--n-best 4", "--beam-size 4"]),
         (["translate", "RUN", "--resume"], ["--resume goes with --output"]),
         (["translate", "RUN", "-o", "x", "--resume", "--n-best", "2"], ["only as --json"]),
         (["translate", "RUN", "--errors", "ignore"], ["'ignore' is not one of 'strict', 'replace'"]),

@@ -98,11 +98,26 @@ def test_lines_of_ones_own_add_rows_and_replace_only_those(run: Path, own: list[
     ]
 
 
-def test_a_metric_is_added_beside_the_others_and_a_beam_size_too(run: Path) -> None:
+def test_a_metric_is_added_beside_the_others(run: Path) -> None:
+    before = scores(run)
     assert nmt("evaluate", run, "--metric", "ter").code == 0
-    assert nmt("evaluate", run, "--metric", "ter", "--beam-size", 1).code == 0
-    found = [(row["metric"], row["beam_size"]) for row in scores(run)]
-    assert found == [("BLEU", 3), ("chrF2", 3), ("TER", 3), ("TER", 1)]
+    assert scores(run)[:2] == before
+    assert [(row["metric"], row["beam_size"]) for row in scores(run)] == [("BLEU", 3), ("chrF2", 3), ("TER", 3)]
+
+
+def test_scores_of_translations_that_are_gone_go_too(run: Path, own: list[object]) -> None:
+    """Another beam size writes other translations: rows of the old ones could not be checked any more."""
+    nmt("evaluate", run, *own)
+    assert nmt("evaluate", run, "--metric", "bleu", "--beam-size", 1).code == 0
+    found = {(row["test_set"], row["metric"], row["beam_size"]) for row in scores(run)}
+    assert found == {("test", "BLEU", 1), ("own", "BLEU", 3), ("own", "chrF2", 3)}
+
+
+@pytest.mark.parametrize("name", ["test", "valid"])
+def test_lines_of_ones_own_never_take_the_name_of_a_set_of_the_recipe(run: Path, own: list[object], name: str) -> None:
+    result = nmt("evaluate", run, *own, "--name", name)
+    assert result.code == 2
+    assert f"{name} is a set of the recipe's own" in result.err
 
 
 def test_a_test_set_goes_by_the_name_given(run: Path, own: list[object]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_run import TinyRun, nmt
 
 from nmt.errors import DataError, OutputError
-from nmt.translate_file import as_text, output_file, translate_stream
+from nmt.translate_file import as_n_best, as_text, output_file, translate_stream
 from nmt.translator import Translator
 
 FIRST = b"Eins.\n"  # so that nothing drawn stands where the kind of a file is told, by its first bytes
@@ -224,6 +224,12 @@ def test_an_output_that_is_no_file_is_refused_and_never_replaced(output: str, tm
     assert Path(output).stat().st_ino == before.st_ino
 
 
-def test_the_input_of_before_is_passed_over_unread_by_the_model(translator: Translator) -> None:
+def test_lines_are_numbered_from_the_first_of_the_input_also_after_those_passed_over(translator: Translator) -> None:
+    out = io.BytesIO()
+    list(translate_stream(translator, iter(["a", "b", "c", "d"]), out, form=as_n_best, done=2))
+    assert [line.split(b" ||| ")[0] for line in out.getvalue().splitlines()] == [b"2", b"3"]
+
+
+def test_an_input_shorter_than_what_is_done_is_refused(translator: Translator) -> None:
     with pytest.raises(DataError, match="has only 2"):
         list(translate_stream(translator, iter(["a", "b"]), io.BytesIO(), form=as_text, done=3))

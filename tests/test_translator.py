@@ -11,9 +11,9 @@ from toy_run import TinyRun
 
 import nmt
 from nmt.data.batches import collate_src
-from nmt.data.tokenizer import BOS_ID, EOS_ID
+from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from nmt.errors import RecipeError
-from nmt.translator import SUPPRESSED, Translation, Translator
+from nmt.translator import Translation, Translator
 
 TIE = 1e-5
 ODD = [
@@ -76,6 +76,14 @@ def test_the_batch_size_changes_no_translation(
     assert_same(list(found), list(wanted))
 
 
+def test_the_length_limit_of_a_line_is_its_own_whatever_its_batch_mates(translator: Translator, tiny: TinyRun) -> None:
+    short = under(translator, max_length_ratio=0.4, max_length_offset=1)
+    lines = [*tiny.sources[:20], " ".join(tiny.sources[:6])]
+    alone = [next(short.translations([line])) for line in lines]
+    assert sum("truncated" in line[0].flags for line in alone) > len(lines) / 2
+    assert_same(list(short.translations(lines)), alone)
+
+
 @pytest.mark.parametrize("read_ahead", [1, 7, 1000])
 def test_reading_ahead_changes_no_translation(translator: Translator, tiny: TinyRun, read_ahead: int) -> None:
     lines = tiny.sources[:30]
@@ -114,7 +122,7 @@ def test_beam_size_1_takes_the_most_probable_token_at_every_position(translator:
         while chosen[-1] != EOS_ID:
             with torch.no_grad():
                 log_probs, state = model.step(torch.tensor(chosen[-1:]), state)
-            log_probs[:, list(SUPPRESSED)] = -torch.inf
+            log_probs[:, [PAD_ID, UNK_ID, BOS_ID]] = -torch.inf
             chosen.append(int(log_probs.argmax()))
         assert found.tokens == tuple(tokenizers.tgt.tokens(chosen[1:-1]))
         assert found.text == tokenizers.tgt.decode(chosen[1:-1])

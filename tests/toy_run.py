@@ -127,7 +127,7 @@ def nmt(*args: object, stdin: bytes = b"", stdout: BinaryIO | None = None) -> Re
         try:
             main()
         except SystemExit as left:
-            code = left.code if isinstance(left.code, int) else 1
+            code = int(left.code or 0)
     for stream in streams.values():
         stream.detach()  # the caller's to close
     written = out.getvalue() if isinstance(out, io.BytesIO) else b""

@@ -51,7 +51,7 @@ class TrainingLoop:
                 if wish.signal is not None and not trainer.finished:
                     raise Interrupted(
                         f"stopped by {wish.signal.name} after step {step}; saved in {self.run}. "
-                        "Run the same command again to go on.",
+                        "Run the same command again, without --fresh, to go on.",
                         signal_number=wish.signal,
                     )
 

@@ -61,8 +61,8 @@ def open_test_sets(section: DataSection) -> list[TestSet]:
 
 
 def _open_tests(section: DataSection) -> dict[str, Corpus]:
-    names = [_set_name(source) for source in section.test]
-    if len(set(names)) < len(names) or "valid" in names:
+    valid, *names = set_names(section)
+    if len({valid, *names}) <= len(names):
         raise RecipeError(f"data.test: scores go by name, and these are not distinct: valid, {', '.join(names)}")
     rules = _rules(section)
     return {name: open_corpus([source], rules, filters=None) for name, source in zip(names, section.test, strict=True)}
@@ -77,6 +77,11 @@ def _rules(section: DataSection) -> SourceRules:
         tsv_columns=section.tsv_columns or None,
         errors=section.errors,
     )
+
+
+def set_names(section: DataSection) -> list[str]:
+    """What scores and hypotheses of a recipe's own sets go by: `valid`, and each test set's name."""
+    return ["valid", *(_set_name(source) for source in section.test)]
 
 
 def _set_name(source: str) -> str:
@@ -106,7 +111,10 @@ def new_tokenizers(section: TokenizerSection, train: Corpus) -> TokenizerPair:
 
 
 class Examples:
-    """The ids of the training text, epoch by epoch: the same every time or, with subword sampling, cut anew."""
+    """The ids of the training text, epoch by epoch: the same every time or, with subword sampling, cut anew.
+
+    How a line is cut depends on the seed, the epoch, and the line's place in its text.
+    """
 
     def __init__(self, train: Corpus, tokenizers: TokenizerPair, *, sampling: float, seed: int) -> None:
         """`sampling` is the tokenizer section's; 0 means none."""

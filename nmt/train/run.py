@@ -21,6 +21,7 @@ from nmt.recipe_file import differences
 from nmt.run_dir import (
     METRICS,
     RECIPE,
+    SCORES,
     TOKENIZER,
     TrainingState,
     load_stored_recipe,
@@ -51,6 +52,7 @@ class TrainingRun:
     run: Path
     console: Console
     begin: float  # time.monotonic() when the command began: what `max_minutes` counts from
+    minutes: float = 0.0  # the `max_minutes` that `max_steps` comes from
 
     def execute(self, extra_sinks: Sequence[SinkMaker] = ()) -> list[ScoredTestSet]:
         """Train, or go on where the run stopped, and score the test sets; the rows of `scores.json`."""
@@ -75,6 +77,8 @@ class TrainingRun:
                     self._settle_steps(tokenizers, stream)
             save_setup(self.run, self.recipe, tokenizers)
         trainer = self._trainer(tokenizers, stream, saved)
+        if not trainer.finished:
+            (self.run / SCORES).unlink(missing_ok=True)  # of an earlier model, from an evaluation in mid-training
         self._train(trainer, tokenizers, corpora, extra_sinks)
         return self._score(corpora)
 
@@ -86,7 +90,9 @@ class TrainingRun:
         if not (self.run / RECIPE).exists():
             return None
         stored = load_stored_recipe(self.run)
-        if self.recipe.train.max_minutes > 0:
+        saved = load_training(self.run)
+        minutes = self.recipe.train.max_minutes
+        if minutes > 0 and (saved is None or saved.values["max_minutes"] == minutes):
             train = self.recipe.train.model_copy(update={"max_minutes": 0.0, "max_steps": stored.train.max_steps})
             self.recipe = self.recipe.model_copy(update={"train": train})
         changed = {key: pair for key, pair in differences(stored, self.recipe).items() if key not in HARMLESS}
@@ -96,8 +102,8 @@ class TrainingRun:
                 "\n".join([f"{self.run} holds a run of another recipe:", *lines])
                 + "\nuse another --run-dir, or --fresh to begin anew (the old run is kept beside it)"
             )
-        saved = load_training(self.run)
         if saved is not None:
+            self.minutes = saved.values["max_minutes"]
             step = Trainer.saved_step(saved)
             self._say(f"going on in {self.run} after step {step} of {self.recipe.train.max_steps}")
         return saved
@@ -134,6 +140,7 @@ class TrainingRun:
         self._say(
             f"{section.max_minutes:g} minutes at {1 / seconds_per_step:.1f} steps/s: train.max_steps = {max_steps}"
         )
+        self.minutes = section.max_minutes
         train = section.model_copy(update={"max_minutes": 0.0, "max_steps": max_steps})
         self.recipe = self.recipe.model_copy(update={"train": train})
 
@@ -152,7 +159,7 @@ class TrainingRun:
             sinks=sinks,
             validate=self._validator(trainer.model, tokenizers, corpora),
             tgt_lang=self.recipe.data.tgt_lang,
-            constants={"data": corpora.fingerprint},
+            constants={"data": corpora.fingerprint, "max_minutes": self.minutes},
         )
         try:
             loop.run_to_the_end()

@@ -27,7 +27,6 @@ class Progress:
 
     step: int = 0
     position: Position = field(default_factory=lambda: Position(0, 0))
-    seconds: float = 0.0  # of training, over all processes that worked on it
     best_bleu: float | None = None
     best_step: int = 0
     since_best: int = 0  # validations

@@ -60,7 +60,7 @@ def test_a_training_that_is_told_to_stop_saves_and_says_how_to_go_on(
     with signals_after(13, number):
         printed = train(recipe, run, code=code)
     assert f"stopped by {number.name} after step 13; saved in {run}" in printed
-    assert "Run the same command again to go on" in printed
+    assert "Run the same command again" in printed
     assert "after step 13 of 40" in train(recipe, run)
 
 

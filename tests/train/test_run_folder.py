@@ -126,6 +126,12 @@ def test_a_folder_that_holds_other_things_is_refused_and_never_moved(recipe: Pat
     assert (run / "thesis.doc").read_text() == "years of work"
 
 
+def test_what_a_kill_in_the_very_first_write_left_is_no_other_thing(recipe: Path, run: Path) -> None:
+    run.mkdir()
+    (run / ".recipe.toml.4711.tmp").write_text("[da")
+    train(recipe, run, {"train.max_steps": 1})
+
+
 @pytest.mark.usefixtures("no_work")
 def test_a_run_folder_that_cannot_be_made_is_refused(recipe: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
