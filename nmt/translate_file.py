@@ -28,7 +28,7 @@ def as_n_best(number: int, translations: Sequence[Translation]) -> str:
 
 
 def as_json(_number: int, translations: Sequence[Translation]) -> str:
-    """One JSON object a line: the best translation's fields and, where there are several, all of them under `n_best`."""
+    """One JSON object a line: the best translation's fields and, where there are several, all under `n_best`."""
     best, *others = (asdict(one) for one in translations)
     if others:
         best = {**best, "n_best": [best, *others]}
