@@ -3,6 +3,7 @@
 `recipe_file` reads one from TOML; `recipes/KEYS.md` is generated from here.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -148,14 +149,20 @@ class Recipe(Section):
 
     @model_validator(mode="after")
     def _check_whole(self) -> "Recipe":
-        faults = []
-        if self.model.tie == "all" and not self.tokenizer.joint:
-            faults.append('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
-        if self.tokenizer.sampling > 0 and self.tokenizer.kind not in ("unigram", "bpe"):
-            faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{self.tokenizer.kind}"')
-        if faults:
-            raise ValueError("\n  ".join(faults))
+        values = {f"{name}.{key}": value for name in sections() for key, value in getattr(self, name)}
+        if faults := conflicts(values):
+            raise ValueError("; ".join(faults))
         return self
+
+
+def conflicts(values: Mapping[str, Any]) -> list[str]:
+    """The rules between keys that `values` (by `section.key`, each sound in itself or not) break: a sentence each."""
+    faults = []
+    if values["model.tie"] == "all" and values["tokenizer.joint"] is False:
+        faults.append('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
+    if values["tokenizer.sampling"] != 0 and values["tokenizer.kind"] in ("char", "word"):
+        faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{values["tokenizer.kind"]}"')
+    return faults
 
 
 def sections() -> dict[str, type[Section]]:

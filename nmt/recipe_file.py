@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nmt.errors import RecipeError
-from nmt.recipe import Recipe, allowed, keys, sections, toml_value
+from nmt.recipe import Recipe, allowed, conflicts, keys, sections, toml_value
 
 LARGEST_RECIPE_BYTES = 1 << 20
 _PACKAGE = Path(__file__).resolve().parent
@@ -188,7 +188,8 @@ def _check(values: dict[str, Any], origins: dict[str, str]) -> Recipe:
     try:
         recipe = Recipe.model_validate(nested)
     except ValidationError as error:
-        faults += [_fault(item, values, origins) for item in error.errors()]
+        faults += [_fault(item, values, origins) for item in error.errors() if item["loc"]]
+    faults += [f"  {fault}" for fault in conflicts({key: field.default for key, field in known.items()} | values)]
     if faults:
         count = f"{len(faults)} faults" if len(faults) > 1 else "1 fault"
         raise RecipeError("\n".join([f"the recipe has {count}:", *dict.fromkeys(faults)]))
@@ -214,8 +215,6 @@ def _unknown(key: str, origin: str) -> str:
 
 def _fault(item: Any, values: dict[str, Any], origins: dict[str, str]) -> str:
     key = ".".join(str(part) for part in item["loc"][:2])
-    if key not in keys():  # a rule about several keys
-        return f"  {item['msg'].removeprefix('Value error, ')}"
     if item["type"] == "missing":
         return f"  {key}: missing; allowed: {allowed(key)}"
     found = values[key]

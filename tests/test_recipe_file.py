@@ -405,3 +405,17 @@ def test_no_two_shipped_recipes_say_the_same() -> None:
     assert len(recipes) >= 1
     for one, other in itertools.combinations(recipes, 2):
         assert differences(one, other).keys() - {"name", "data.folder"}, (one.name, other.name)
+
+
+def test_rules_between_keys_are_told_together_with_the_faults_of_single_keys() -> None:
+    changes = [
+        "model.tie=all",
+        "tokenizer.joint=false",
+        "tokenizer.kind=word",
+        "tokenizer.sampling=0.1",
+        "train.seed=-1",
+    ]
+    with pytest.raises(RecipeError) as fault:
+        load_recipe("quickstart", changes)
+    for words in ("3 faults", "train.seed (--set): found -1", 'tie = "all" shares', "tokenizer.sampling needs kind"):
+        assert words in str(fault.value)
