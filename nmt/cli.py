@@ -15,7 +15,8 @@ from nmt.errors import NmtError, OutputError
 
 # A thread that has nothing to do spins for a while before it sleeps. OpenMP's own while is so long that training with
 # as many threads as cores slows down to a twentieth as soon as another process wants a core; with this one, to a third.
-# Undisturbed it costs 7 %. Read by libgomp when torch is imported.
+# Undisturbed it costs 7 %. (Speeds that `nmt train quickstart` prints on two cores, with GOMP_SPINCOUNT=5000 and unset,
+# alone and beside a busy process; one run each.) Read by libgomp when torch is imported.
 SPIN_COUNT = "5000"
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
