@@ -2,21 +2,22 @@
 
 import os
 import sys
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import chain, islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from nmt.errors import NmtError, OutputError
+from nmt.cli_options import decoding_options
+from nmt.errors import NmtError
 
-# A thread that has nothing to do spins for a while before it sleeps. OpenMP's own while is so long that training with
-# as many threads as cores slows down to a twentieth as soon as another process wants a core; with this one, to a third.
-# Undisturbed it costs 7 %. (Speeds that `nmt train quickstart` prints on two cores, with GOMP_SPINCOUNT=5000 and unset,
-# alone and beside a busy process; one run each.) Read by libgomp when torch is imported.
+if TYPE_CHECKING:
+    from nmt.search.ensemble import Combination
+    from nmt.translator import Translator
+
+# A thread with nothing to do spins so long before it sleeps. With OpenMP's own count, training on all cores falls to
+# a twentieth of its speed as soon as another process wants a core; with this one to a third, and alone it costs 7 %
+# (`nmt train quickstart` on two cores, alone and beside a busy process; one run each). libgomp reads it at import.
 SPIN_COUNT = "5000"
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -74,44 +75,40 @@ def _tensorboard_sink() -> Any:
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here instead of to standard output.")
 @click.option("--resume", is_flag=True, help="Go on with OUTPUT.part, which an interrupted translation left.")
 @click.option(
-    "--beam-size", type=click.IntRange(min=1), help="Hypotheses kept a step; 1: greedy.  [default: the recipe's]"
-)
-@click.option(
     "--n-best", type=click.IntRange(min=1), default=1, help="So many translations a line, as `n ||| text ||| score`."
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Sentences decoded together.  [default: the recipe's]")
 @click.option(
-    "--json",
-    "as_json",
-    is_flag=True,
-    help="A JSON object a line: text, score, tokens and their log-probabilities, flags.",
+    "--json", "as_json", is_flag=True, help="A JSON object a line: text, score, tokens and their scores, flags."
 )
 @click.option(
     "--errors", type=click.Choice(["strict", "replace"]), default="strict", help="What to do with invalid UTF-8."
 )
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]")
+@decoding_options
 def translate(
     run: Path,
     file: str,
     output: Path | None,
     resume: bool,
-    beam_size: int | None,
     n_best: int,
-    batch_size: int | None,
     as_json: bool,
     errors: Literal["strict", "replace"],
+    ensemble: Sequence[Path],
+    combination: "Combination | None",
+    beam_size: int | None,
+    batch_size: int | None,
     threads: int | None,
 ) -> None:
-    """Translate FILE, or standard input, line by line with the model in the folder RUN.
+    """Translate FILE, or standard input, line by line with the model in the folder RUN, or with several.
 
     As many lines come out as go in, in the same order; a blank line stays blank.
     """
     from nmt import translate_file
+    from nmt.cli_streams import begun, standard_output, with_progress
     from nmt.data.lines import decode_lines, read_lines
 
     if resume and (output is None or (n_best > 1 and not as_json)):
         raise click.UsageError("--resume goes with --output, and with --n-best only as --json: it counts lines")
-    translator = _load(run, threads, beam_size=beam_size, batch_size=batch_size)
+    translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
     if n_best > translator.search.beam_size:
         raise click.UsageError(
             f"--n-best {n_best} is more than the beam holds: add --beam-size {n_best}, or ask for fewer"
@@ -120,8 +117,8 @@ def translate(
     if file == "-":
         lines = decode_lines(sys.stdin.buffer, "standard input", errors=errors)
     else:
-        lines = _begun(read_lines(Path(file), errors=errors))
-    target = translate_file.output_file(output, resume=resume) if output else _standard_output()
+        lines = begun(read_lines(Path(file), errors=errors))
+    target = translate_file.output_file(output, resume=resume) if output else standard_output()
     cut = 0
     with target as (stream, done):
         translations = translate_file.translate_stream(
@@ -133,7 +130,7 @@ def translate(
             read_ahead=1 if file == "-" and sys.stdin.isatty() else None,
             done=done,
         )
-        for best, *_ in _with_progress(translations, shown=output is not None):
+        for best, *_ in with_progress(translations, shown=output is not None):
             cut += "truncated" in best.flags
             if output is None and sys.stdin.isatty():
                 stream.flush()
@@ -141,57 +138,24 @@ def translate(
         click.echo(f"warning: {cut} translations reached the length limit and were cut off", err=True)
 
 
-def _begun(lines: Iterator[str]) -> Iterator[str]:
-    """The same lines, the first one read: what cannot be read is told before an output is touched."""
-    return chain(list(islice(lines, 1)), lines)
-
-
-@contextmanager
-def _standard_output() -> Iterator[tuple[BinaryIO, int]]:
-    """Standard output as a stream to write, with no lines in it yet.
-
-    Leaves with 141, as a shell's own tools do, when the reader has seen enough.
-    """
-    try:
-        yield sys.stdout.buffer, 0
-        sys.stdout.buffer.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python flushes into it again at exit
-        if isinstance(error, BrokenPipeError):
-            sys.exit(141)
-        raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
-
-
-def _load(run: Path, threads: int | None, **search: int | None) -> Any:
-    """The run's translator, with the options of the command line over those of its recipe."""
+def _load(
+    runs: Sequence[Path],
+    combination: "Combination | None",
+    threads: int | None,
+    *,
+    beam_size: int | None,
+    batch_size: int | None,
+) -> "Translator":
+    """The translator of a run, or of several together, with the options of the command line over those of the first."""
     import torch
 
-    from nmt.translator import Translator, load
+    from nmt.translator import load_ensemble
 
+    if combination and len(runs) == 1:
+        raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
     if threads:
         torch.set_num_threads(threads)
-    loaded = load(run)
-    changes = {name: value for name, value in search.items() if value is not None}
-    return Translator(loaded.model, loaded.tokenizers, loaded.search.model_copy(update=changes))
-
-
-def _with_progress(items: Iterable[Any], *, shown: bool) -> Iterable[Any]:
-    """A line counter on standard error while the output goes to a file."""
-    from rich.console import Console
-    from rich.progress import Progress, TextColumn, TimeElapsedColumn
-
-    console = Console(stderr=True)
-    if not (shown and console.is_terminal):
-        yield from items
-        return
-    columns = TextColumn("{task.completed} lines"), TextColumn("{task.fields[speed]}"), TimeElapsedColumn()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=None, speed="")
-        begin = time.monotonic()
-        for number, item in enumerate(items, start=1):
-            speed = number / (time.monotonic() - begin)
-            progress.update(task, completed=number, speed=f"{speed:.0f} lines/s")
-            yield item
+    return load_ensemble(runs, combination=combination or "linear", beam_size=beam_size, batch_size=batch_size)
 
 
 @nmt.command()
@@ -209,28 +173,33 @@ def _with_progress(items: Iterable[Any], *, shown: bool) -> Iterable[Any]:
     help="Repeatable.  [default: bleu, chrf]",
 )
 @click.option(
-    "--beam-size", type=click.IntRange(min=1), help="Hypotheses kept a step; 1: greedy.  [default: the recipe's]"
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Folder for scores.json and hypotheses/; wanted with --ensemble.  [default: RUN]",
 )
-@click.option("--batch-size", type=click.IntRange(min=1), help="Sentences decoded together.  [default: the recipe's]")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]")
+@decoding_options
 def evaluate(
     run: Path,
     src: Path | None,
     ref: Path | None,
     name: str | None,
     metrics: Sequence[str],
+    output: Path | None,
+    ensemble: Sequence[Path],
+    combination: "Combination | None",
     beam_size: int | None,
     batch_size: int | None,
     threads: int | None,
 ) -> None:
-    """Score the model in the folder RUN on its recipe's test sets, or on lines of your own.
+    """Score the model in the folder RUN, or several together, on RUN's test sets, or on lines of your own.
 
-    Prints each score with its sacreBLEU signature and puts it into RUN/scores.json.
+    Prints each score with its sacreBLEU signature and puts it into scores.json.
     """
     from rich.console import Console
 
     from nmt.data.lines import read_lines
-    from nmt.evaluate import METRICS_BY_DEFAULT, TestSet, evaluate_run
+    from nmt.evaluate import METRICS_BY_DEFAULT, TestSet, claim_folder, evaluate_run
     from nmt.run_dir import load_stored_recipe
     from nmt.train.prepare import open_test_sets, set_names
 
@@ -238,7 +207,9 @@ def evaluate(
         raise click.UsageError("--src and --ref go together")
     if name is not None and (src is None or Path(name).name != name):
         raise click.UsageError("--name goes with --src, and is a plain name: hypotheses are filed under it")
-    translator = _load(run, threads, beam_size=beam_size, batch_size=batch_size)
+    if ensemble and output is None:
+        raise click.UsageError("--ensemble goes with --output FOLDER here: the scores are not those of RUN alone")
+    translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
         name = name or src.name.removesuffix(".gz").removesuffix(f".{data.src_lang}")
@@ -247,7 +218,70 @@ def evaluate(
         test_sets = [TestSet(name, list(read_lines(src)), list(read_lines(ref)))]
     else:
         test_sets = open_test_sets(data)
-    evaluate_run(run, translator, test_sets, metrics=metrics or METRICS_BY_DEFAULT, data=data, console=Console())
+    if output is not None:
+        claim_folder(output, [run, *ensemble], combination=(combination or "linear") if ensemble else None)
+    metrics = metrics or METRICS_BY_DEFAULT
+    evaluate_run(output or run, translator, test_sets, metrics=metrics, data=data, console=Console())
+
+
+@nmt.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--src", type=click.Path(path_type=Path), help="Lines to translate.  [default: RUN's training text]")
+@click.option("--resume", is_flag=True, help="Go on with OUT.part, which an interrupted run left.")
+@decoding_options
+def distill(
+    run: Path,
+    out: Path,
+    src: Path | None,
+    resume: bool,
+    ensemble: Sequence[Path],
+    combination: "Combination | None",
+    beam_size: int | None,
+    batch_size: int | None,
+    threads: int | None,
+) -> None:
+    """Translate training text with the model in the folder RUN, for another model to learn from.
+
+    Writes each distinct source line and its translation to OUT.SRC_LANG and OUT.TGT_LANG, line by line, so that a
+    recipe can say train = ["train", "OUT"]. Translations that reached the length limit are left out.
+    """
+    from rich.console import Console
+
+    from nmt.data.lines import read_lines
+    from nmt.distill import distill as distill_lines
+    from nmt.run_dir import load_stored_recipe
+    from nmt.train.prepare import open_train
+
+    if not out.name:
+        raise click.UsageError(f"OUT is {str(out)!r}, but wanted is the beginning of two file names")
+    translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
+    data = load_stored_recipe(run).data
+    lines = read_lines(src, errors=data.errors) if src else open_train(data).pairs["src"]
+    found = distill_lines(translator, lines, out, data=data, console=Console(stderr=True), resume=resume)
+    click.echo(
+        f"{out}.{data.src_lang}, {out}.{data.tgt_lang}: {found.pairs:,} pairs; left out: "
+        f"{found.truncated:,} that reached the length limit, {found.empty:,} with an empty translation"
+    )
+
+
+@nmt.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--text", help="Look at this sentence and its translation.  [default: at some of the validation set]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the plots.  [default: RUN/report]")
+@click.option("--last-only", is_flag=True, help="Gradients of the last target token's loss alone.")
+def inspect(run: Path, text: str | None, output: Path | None, last_only: bool) -> None:
+    """Plot what goes on in the model in the folder RUN: its gradients by time step and by layer, gates, attention.
+
+    Writes the plots, and report.json with their numbers. Needs the extra: pip install matplotlib.
+    """
+    from rich.console import Console
+
+    try:
+        from nmt.report.inspect_run import inspect_run
+    except ImportError as error:
+        raise NmtError("nmt inspect needs the extra: pip install matplotlib") from error
+    inspect_run(run, output or run / "report", text=text, last_only=last_only, console=Console())
 
 
 def main() -> None:
@@ -258,11 +292,8 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except NmtError as error:
+    except (NmtError, OSError) as error:  # OSError: a full disk or the like, of which no one closer could say more
         click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:  # a full disk, a folder that went away: whatever no one closer could say more about
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(getattr(error, "exit_code", 1))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)

@@ -10,13 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nmt.errors import CheckpointError, DataError
+from nmt.errors import CheckpointError, DataError, OutputError
 from nmt.metrics import Score, score
 from nmt.recipe import DataSection
-from nmt.run_dir import HYPOTHESES, SCORES, write_json, write_lines
+from nmt.run_dir import HYPOTHESES, MODEL, RECIPE, SCORES, sha256, write_json, write_lines
 from nmt.translator import Translator
 
 METRICS_BY_DEFAULT = ("bleu", "chrf")
+SYSTEM = "system.json"  # what the scores of a folder that is not a run are the scores of
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def evaluate(
     return Evaluation(hypotheses, rows)
 
 
-def save_evaluation(run: Path, test_set: TestSet, evaluation: Evaluation, data: DataSection) -> None:
+def save_evaluation(folder: Path, test_set: TestSet, evaluation: Evaluation, data: DataSection) -> None:
     """Leave source, translation and reference behind, line by line, so that any other scorer can check the numbers."""
     files = {
         f"{test_set.name}.src.{data.src_lang}": test_set.src,
@@ -96,11 +97,33 @@ def save_evaluation(run: Path, test_set: TestSet, evaluation: Evaluation, data: 
         f"{test_set.name}.ref.{data.tgt_lang}": test_set.references,
     }
     for name, lines in files.items():
-        write_lines(run / HYPOTHESES / name, lines)
+        write_lines(folder / HYPOTHESES / name, lines)
+
+
+def claim_folder(folder: Path, runs: Sequence[Path], *, combination: str | None) -> None:
+    """Say in `folder` which models its scores will be of, so that they are never mixed with those of others.
+
+    Raises OutputError for a run folder, and for one that holds scores of other models.
+    """
+    models = [{"run": str(run.resolve()), "sha256": sha256(run / MODEL)} for run in runs]
+    system = {"models": models, "combination": combination}
+    if (folder / RECIPE).exists():
+        raise OutputError(f"{folder}: a run folder, and its scores are those of its own model; name another folder")
+    path = folder / SYSTEM
+    try:
+        same = json.loads(path.read_bytes()) == system
+    except (OSError, ValueError):
+        same = False
+    if (folder / SCORES).exists() and not same:
+        raise OutputError(
+            f"{folder}: {SCORES} there is not of these models as they are now ({SYSTEM} says of which); "
+            "name another folder, or delete this one"
+        )
+    write_json(path, system)
 
 
 def evaluate_run(
-    run: Path,
+    folder: Path,
     translator: Translator,
     test_sets: Iterable[TestSet],
     *,
@@ -108,7 +131,7 @@ def evaluate_run(
     data: DataSection,
     console: Console,
 ) -> list[ScoredTestSet]:
-    """Score a run on test sets, leave what came out in its folder, show the table; the new rows.
+    """Score on test sets, leave what came out in the folder (the run's own), show the table; the new rows.
 
     `scores.json` stays true to the translations in the folder: rows of a test set that was translated with another
     beam size go out with them, those of other metrics and other test sets stay.
@@ -117,9 +140,9 @@ def evaluate_run(
     for test_set in test_sets:
         with console.status(f"translating {test_set.name}"):
             evaluation = evaluate(translator, test_set, metrics=metrics, tgt_lang=data.tgt_lang)
-        save_evaluation(run, test_set, evaluation, data)
+        save_evaluation(folder, test_set, evaluation, data)
         rows += evaluation.rows
-    path = run / SCORES
+    path = folder / SCORES
     beams = {row.test_set: row.beam_size for row in rows}
     kept = [row for row in _stored_rows(path) if beams.get(row["test_set"], row["beam_size"]) == row["beam_size"]]
     old = {(row["test_set"], row["metric"]): row for row in kept}

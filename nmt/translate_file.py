@@ -63,21 +63,43 @@ def translate_stream(
 def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
     """`path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
 
-    What is written stands in `path`.part until all of it is there; then it replaces `path`. What was cut short stays
-    in the part, for `resume`. Raises OutputError where the disk or the folder does not take it, and where `path` is
-    something else than a file: a folder, a device.
+    What is written stands in the part until all of it is there; then it replaces `path`. Raises as `part_file` does,
+    and OutputError where `path` is something else than a file: a folder, a device.
     """
     if path.exists() and not path.is_file():
         raise OutputError(f"{path}: not a file, so it cannot be replaced by one; name a file, or leave out --output")
-    part = path.with_name(path.name + ".part")
-    try:
+    with part_file(path, resume=resume) as opened:
+        yield opened
+    with _faults_told(path):
+        part_of(path).replace(path)
+
+
+@contextmanager
+def part_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
+    """The part of `path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
+
+    It stays, for `resume`. Raises OutputError where the disk or the folder does not take it.
+    """
+    part = part_of(path)
+    with _faults_told(path):
         done = _whole_lines(part) if resume and part.exists() else 0
         with part.open("ab" if done else "wb") as stream:
             yield stream, done
             stream.flush()
             os.fsync(stream.fileno())
-        part.replace(path)
+
+
+def part_of(path: Path) -> Path:
+    """Where unfinished work on `path` stands: `path`.part."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def _faults_told(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
+        part = part_of(path)
         kept = f"what was done is in {part.name}, go on with --resume" if part.exists() else "nothing was translated"
         raise OutputError(f"{path}: cannot be written: {error.strerror}; {kept}") from error
 

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nmt.data.batches import collate_src
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, TokenizerPair
-from nmt.model.seq2seq import Seq2Seq
+from nmt.errors import CheckpointError, RecipeError
 from nmt.recipe import SearchSection
-from nmt.run_dir import load_model
+from nmt.run_dir import SavedModel, load_model
 from nmt.search.beam import BeamOptions, beam_search
+from nmt.search.ensemble import Combination, Ensemble, StepModel
 from nmt.search.greedy import greedy_search
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalty import LengthPenalty
@@ -46,8 +48,8 @@ BLANK = Translation("")
 class Translator:
     """A model and its tokenizers, under one set of search options. Thread-safe: it keeps no state between calls."""
 
-    def __init__(self, model: Seq2Seq, tokenizers: TokenizerPair, search: SearchSection) -> None:
-        """`model` must be in evaluation mode whenever this translates."""
+    def __init__(self, model: StepModel[Any], tokenizers: TokenizerPair, search: SearchSection) -> None:
+        """`model` must be in evaluation mode whenever this translates, and stay on its device."""
         self.model = model
         self.tokenizers = tokenizers
         self.search = search
@@ -150,7 +152,65 @@ def _cut(tokenizer: Tokenizer, ids: list[int], longest: int) -> list[list[int]]:
     return [*pieces, ids] if ids else pieces
 
 
-def load(run: str | Path, *, device: str = "cpu") -> Translator:
-    """The translator of a run folder. Raises CheckpointError where the folder is missing or damaged."""
-    saved = load_model(Path(run))
-    return Translator(saved.model.to(device), saved.tokenizers, saved.recipe.search)
+def load(
+    run: str | Path, *, device: str = "cpu", beam_size: int | None = None, batch_size: int | None = None
+) -> Translator:
+    """The translator of a run folder; `beam_size` and `batch_size` go over those of its recipe.
+
+    Raises CheckpointError where the folder is missing or damaged.
+    """
+    return load_ensemble([run], device=device, beam_size=beam_size, batch_size=batch_size)
+
+
+def load_ensemble(
+    runs: Sequence[str | Path],
+    *,
+    combination: Combination = "linear",
+    device: str = "cpu",
+    beam_size: int | None = None,
+    batch_size: int | None = None,
+) -> Translator:
+    """The translator of several runs that decode together, under the search options of the first.
+
+    Raises CheckpointError where a folder is missing or damaged, or where languages or tokenizers are not the same.
+    """
+    if isinstance(runs, str | Path) or not runs:
+        raise TypeError("load_ensemble takes a list of run folders: load_ensemble([run, another])")
+    first, *others = saved = [load_model(Path(run)) for run in runs]
+    for run, other in zip(runs[1:], others, strict=True):
+        _check_fit(runs[0], first, run, other)
+    models = [one.model.to(device) for one in saved]
+    model: StepModel[Any] = Ensemble(models, combination=combination) if others else models[0]
+    return Translator(model, first.tokenizers, _changed(first.recipe.search, beam_size, batch_size))
+
+
+def _check_fit(run: str | Path, saved: SavedModel, other_run: str | Path, other: SavedModel) -> None:
+    """Only models that give the same ids the same meaning can agree on the next one."""
+    ours, theirs = (
+        {
+            "source languages": one.recipe.data.src_lang,
+            "target languages": one.recipe.data.tgt_lang,
+            "source tokenizers": _identity(one.tokenizers.src),
+            "target tokenizers": _identity(one.tokenizers.tgt),
+        }
+        for one in (saved, other)
+    )
+    if different := [name for name in ours if ours[name] != theirs[name]]:
+        raise CheckpointError(
+            f"{run} and {other_run} cannot decode together: their {' and '.join(different)} differ; leave one out, or "
+            "train both on the same text with the same [tokenizer] section: only [model] and [train] may differ"
+        )
+
+
+def _identity(tokenizer: Tokenizer) -> tuple[bytes, str, str]:
+    """All that decides how it cuts a text."""
+    return tokenizer.model, tokenizer.kind, tokenizer.normalization
+
+
+def _changed(search: SearchSection, beam_size: int | None, batch_size: int | None) -> SearchSection:
+    changes = {"beam_size": beam_size, "batch_size": batch_size}
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if value < 1:
+            raise RecipeError(f"{name} is {value}, but it must be 1 or more")
+    return search.model_copy(update=given)

@@ -10,7 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+from toy_ensemble import sibling, stranger
 from toy_run import Result, TinyRun, nmt
+
+from nmt.cli import nmt as commands
+from nmt.search.ensemble import COMBINATIONS
+from nmt.translator import load_ensemble
 
 PROCESS_SECONDS = 60  # more than any of these takes on a busy machine
 NMT = [sys.executable, "-m", "nmt"]
@@ -33,7 +38,7 @@ def wait_until(condition: object, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["translate"], ["evaluate"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["translate"], ["evaluate"], ["distill"], ["inspect"]])
 def test_help_is_printed_and_leaves_with_0(command: list[str]) -> None:
     for option in ("--help", "-h"):
         result = nmt(*command, option)
@@ -63,6 +68,12 @@ def test_the_version_is_printed() -> None:
         (["translate", "RUN", "--n-best", "4"], ["--n-best 4", "--beam-size 4"]),
         (["translate", "RUN", "--resume"], ["--resume goes with --output"]),
         (["translate", "RUN", "-o", "x", "--resume", "--n-best", "2"], ["only as --json"]),
+        (["translate", "RUN", "--combination", "linear"], ["--combination goes with --ensemble"]),
+        (["translate", "RUN", "--ensemble", "RUN", "--combination", "mean"], ["'linear', 'log_linear'"]),
+        (["evaluate", "RUN", "--ensemble", "RUN"], ["--ensemble goes with --output FOLDER"]),
+        (["distill", "RUN"], ["Missing argument 'OUT'"]),
+        (["inspect"], ["Missing argument 'RUN'"]),
+        (["distill", "RUN", "."], ["OUT is '.', but wanted is the beginning of two file names"]),
         (["translate", "RUN", "--errors", "ignore"], ["'ignore' is not one of 'strict', 'replace'"]),
     ],
 )
@@ -73,9 +84,10 @@ def test_what_cannot_be_meant_leaves_with_2_and_says_what_is_wanted(
     assert_fault(nmt(*arguments, stdin=b"Er kommt.\n"), 2, *words)
 
 
-@pytest.mark.parametrize("command", ["translate", "evaluate"])
-def test_an_unknown_run_leaves_with_1_and_says_so(command: str) -> None:
-    assert_fault(nmt(command, "runs/nowhere"), 1, "runs/nowhere: there is no such run folder", "nmt train")
+@pytest.mark.parametrize("command", [["translate"], ["evaluate"], ["distill"], ["inspect"]])
+def test_an_unknown_run_leaves_with_1_and_says_so(command: list[str], tmp_path: Path) -> None:
+    out = [tmp_path / "out"] if command == ["distill"] else []
+    assert_fault(nmt(*command, "runs/nowhere", *out), 1, "runs/nowhere: there is no such run folder", "nmt train")
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "recipe.toml", "tokenizer/joint.model", "manifest.json"])
@@ -100,6 +112,34 @@ def test_options_go_over_the_recipes_search(tiny: TinyRun) -> None:
     assert nmt("translate", tiny.run, "--batch-size", 1, "--threads", 1, stdin=lines).out == plain.out
     wide = nmt("translate", tiny.run, "--beam-size", 4, "--n-best", 4, stdin=lines)
     assert len(wide.lines) == 20
+
+
+@pytest.mark.parametrize("combination", [None, "linear", "log_linear"])
+def test_several_runs_translate_together(tiny: TinyRun, tmp_path: Path, combination: str | None) -> None:
+    other = sibling(tiny.run, tmp_path / "sibling")
+    lines = "".join(f"{line}\n" for line in tiny.sources[:40]).encode()
+    options = ["--combination", combination] if combination else []
+    found = nmt("translate", tiny.run, "--ensemble", other, "--ensemble", tiny.run, *options, stdin=lines)
+    assert found.code == 0, found.err
+    runs = [tiny.run, other, tiny.run]
+    assert found.lines == load_ensemble(runs, combination=combination or "linear").translate(tiny.sources[:40])  # type: ignore[arg-type]
+    assert found.out != nmt("translate", tiny.run, stdin=lines).out
+
+
+@pytest.mark.parametrize("command", ["translate", "distill", "evaluate"])
+def test_runs_that_cannot_decode_together_leave_with_1_and_both_names(
+    tiny: TinyRun, tmp_path: Path, command: str
+) -> None:
+    other = stranger(tiny.run, tmp_path / "other")
+    arguments = {"translate": [], "distill": [tmp_path / "out"], "evaluate": ["-o", tmp_path / "out"]}[command]
+    result = nmt(command, tiny.run, *arguments, "--ensemble", other, stdin=b"Er kommt.\n")
+    assert_fault(result, 1, str(tiny.run), str(other), "cannot decode together")
+    assert list(tmp_path.iterdir()) == [other]
+
+
+def test_the_combinations_offered_are_those_there_are() -> None:
+    [option] = [param for param in commands.commands["translate"].params if param.name == "combination"]
+    assert list(option.type.choices) == list(COMBINATIONS)  # type: ignore[attr-defined]
 
 
 def test_translations_that_were_cut_off_are_warned_of(tiny: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:

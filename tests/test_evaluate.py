@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_ensemble import sibling
 from toy_run import TinyRun, nmt, write_pairs
 
 from nmt.errors import DataError
 from nmt.evaluate import TestSet, evaluate
 from nmt.run_dir import sha256
-from nmt.translator import Translator
+from nmt.translator import Translator, load_ensemble
 
 FIELDS = ["test_set", "metric", "score", "signature", "beam_size", "sentences", "seconds"]
 
@@ -111,6 +112,71 @@ def test_scores_of_translations_that_are_gone_go_too(run: Path, own: list[object
     assert nmt("evaluate", run, "--metric", "bleu", "--beam-size", 1).code == 0
     found = {(row["test_set"], row["metric"], row["beam_size"]) for row in scores(run)}
     assert found == {("test", "BLEU", 1), ("own", "BLEU", 3), ("own", "chrF2", 3)}
+
+
+def test_scores_of_an_ensemble_go_to_a_folder_of_their_own_and_leave_the_runs_as_they_were(
+    run: Path, own: list[object], tmp_path: Path
+) -> None:
+    other, out = sibling(run, tmp_path / "other"), tmp_path / "together"
+    before = {file: sha256(file) for folder in (run, other) for file in folder.rglob("*") if file.is_file()}
+    options = ["--ensemble", other, "--combination", "log_linear", "-o", out]
+    for lines in ([], own):
+        result = nmt("evaluate", run, *options, *lines)
+        assert result.code == 0, result.err
+    assert {file: sha256(file) for folder in (run, other) for file in folder.rglob("*") if file.is_file()} == before
+    assert [row["test_set"] for row in scores(out)] == ["test", "test", "own", "own"]
+    source = (out / "hypotheses" / "test.src.de").read_text().split("\n")[:-1]
+    wanted = load_ensemble([run, other], combination="log_linear").translate(source)
+    assert (out / "hypotheses" / "test.hyp.en").read_text().split("\n")[:-1] == wanted
+    system = json.loads((out / "system.json").read_bytes())
+    assert system["combination"] == "log_linear"
+    assert [model["run"] for model in system["models"]] == [str(run), str(other)]
+    sums = [sha256(folder / "model.safetensors") for folder in (run, other)]
+    assert [model["sha256"] for model in system["models"]] == sums
+
+
+def test_a_run_alone_is_scored_into_another_folder_too(run: Path, tmp_path: Path) -> None:
+    before = (run / "scores.json").read_bytes()
+    assert nmt("evaluate", run, "--beam-size", 1, "-o", tmp_path / "greedy").code == 0
+    assert (run / "scores.json").read_bytes() == before
+    assert [row["beam_size"] for row in scores(tmp_path / "greedy")] == [1, 1]
+
+
+def test_scores_of_different_models_never_stand_in_one_folder(run: Path, tmp_path: Path) -> None:
+    other, out = sibling(run, tmp_path / "other"), tmp_path / "together"
+    assert nmt("evaluate", run, "--ensemble", other, "-o", out).code == 0
+    before = (out / "scores.json").read_bytes(), (out / "system.json").read_bytes()
+    for options in ([], ["--ensemble", run], ["--ensemble", other, "--combination", "log_linear"]):
+        result = nmt("evaluate", run, *options, "-o", out)
+        assert result.code == 1
+        assert f"{out}: scores.json there is not of these models" in result.err
+    sibling(run, tmp_path / "another", noise=0.3)
+    shutil.copytree(tmp_path / "another", other, dirs_exist_ok=True)  # trained on
+    assert nmt("evaluate", run, "--ensemble", other, "-o", out).code == 1
+    assert before == ((out / "scores.json").read_bytes(), (out / "system.json").read_bytes())
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]"])
+def test_a_folder_that_does_not_say_whose_scores_it_holds_is_refused(
+    run: Path, tmp_path: Path, content: str | None
+) -> None:
+    out = tmp_path / "out"
+    assert nmt("evaluate", run, "-o", out).code == 0
+    (out / "system.json").unlink()
+    if content is not None:
+        (out / "system.json").write_text(content)
+    result = nmt("evaluate", run, "-o", out)
+    assert result.code == 1
+    assert "name another folder, or delete this one" in result.err
+
+
+def test_scores_of_an_ensemble_never_go_into_a_run_folder(run: Path, tmp_path: Path) -> None:
+    other = sibling(run, tmp_path / "other")
+    before = (other / "scores.json").read_bytes()
+    result = nmt("evaluate", run, "--ensemble", other, "-o", other)
+    assert result.code == 1
+    assert f"{other}: a run folder" in result.err
+    assert (other / "scores.json").read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["test", "valid"])

@@ -20,13 +20,14 @@ FLOORS = [  # from the bottom; a name stands for the module and all below it
     {"nmt.data", "nmt.model", "nmt.search", "nmt.metrics"},
     {"nmt.run_dir"},
     {"nmt.translator"},
-    {"nmt.evaluate", "nmt.translate_file"},
+    {"nmt.evaluate", "nmt.translate_file", "nmt.distill"},
     {"nmt.train"},
-    {"nmt.cli", "nmt.serve", "nmt.documents", "nmt.report"},
+    {"nmt.serve", "nmt.documents", "nmt.report"},
+    {"nmt.cli", "nmt.cli_options", "nmt.cli_streams"},
     {"nmt", "nmt.__main__"},
 ]
 ROOMS = ("nmt.data", "nmt.model", "nmt.search", "nmt.metrics")
-BESIDES = {"nmt.model.seq2seq": {"nmt.recipe"}}  # what a file in a room imports besides its room and nmt.errors
+BESIDES = {"nmt.model.build": {"nmt.recipe"}}  # what a file in a room imports besides its room and nmt.errors
 each_module = pytest.mark.parametrize("module", MODULES)
 
 
@@ -135,10 +136,13 @@ def test_recipes_are_read_without_torch() -> None:
 
 
 def test_importing_nmt_is_instant_and_load_is_there() -> None:
-    code = "import sys, nmt; assert 'torch' not in sys.modules; from nmt import load; print(load.__module__)"
+    code = (
+        "import sys, nmt; assert 'torch' not in sys.modules; from nmt import load, load_ensemble\n"
+        "print(load.__module__, load_ensemble.__module__)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "nmt.translator\n"
-    assert nmt.__all__ == ["load"]
+    assert done.stdout == "nmt.translator nmt.translator\n"
+    assert nmt.__all__ == ["load", "load_ensemble"]
 
 
 def test_a_name_that_nmt_lacks_is_an_attribute_error() -> None:

@@ -1,19 +1,23 @@
 """From lines to translations."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_ensemble import sibling, stranger, with_recipe
 from toy_run import TinyRun
 
 import nmt
 from nmt.data.batches import collate_src
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
-from nmt.errors import RecipeError
-from nmt.translator import Translation, Translator
+from nmt.errors import CheckpointError, RecipeError
+from nmt.search.ensemble import Combination
+from nmt.translator import Translation, Translator, load, load_ensemble
 
 TIE = 1e-5
 ODD = [
@@ -219,3 +223,77 @@ def test_a_run_loads_by_one_call_and_translates_what_it_learned(tiny: TinyRun) -
     found = nmt.load(tiny.run).translate(tiny.sources)
     right = sum(text == tgt for text, (_, tgt) in zip(found, tiny.pairs, strict=True))
     assert right > len(found) / 4
+
+
+def test_search_options_of_a_call_go_over_those_of_the_recipe(tiny: TinyRun, translator: Translator) -> None:
+    assert load(tiny.run).search == translator.search
+    changed = {"beam_size": 2, "batch_size": 3}
+    assert load(tiny.run, **changed).search == translator.search.model_copy(update=changed)
+
+
+@pytest.mark.parametrize("name", ["beam_size", "batch_size"])
+def test_search_options_of_a_call_that_make_no_sense_are_refused(tiny: TinyRun, name: str) -> None:
+    with pytest.raises(RecipeError, match=f"{name} is 0, but it must be 1 or more"):
+        load(tiny.run, **{name: 0})
+
+
+@pytest.mark.parametrize("combination", ["linear", "log_linear"])
+def test_the_same_run_several_times_translates_as_it_does_alone(
+    translator: Translator, tiny: TinyRun, combination: Combination
+) -> None:
+    lines = [*tiny.sources[:30], "", " ".join(tiny.sources[:20])]
+    together = load_ensemble([tiny.run] * 3, combination=combination)
+    assert_same(best_two(together, lines), best_two(translator, lines))
+
+
+@pytest.mark.parametrize("combination", ["linear", "log_linear"])
+def test_the_log_probs_of_an_ensemble_are_those_that_its_runs_agree_on(
+    tiny: TinyRun, tmp_path: Path, combination: Combination
+) -> None:
+    runs = [tiny.run, sibling(tiny.run, tmp_path / "sibling")]
+    models = [load(run).model for run in runs]
+    tokenizers = load(tiny.run).tokenizers
+    lines = tiny.sources[:10]
+    together = load_ensemble(runs, combination=combination)
+    differ = 0
+    for line, [found] in zip(lines, together.translations(lines), strict=True):
+        states = [model.start(*collate_src([tokenizers.src.encode(line)])) for model in models]
+        ids = [BOS_ID, *tokenizers.tgt._processor.piece_to_id(list(found.tokens)), EOS_ID]
+        for position, log_prob in enumerate(found.token_log_probs):
+            with torch.no_grad():
+                steps = [model.step(torch.tensor([ids[position]]), s) for model, s in zip(models, states, strict=True)]
+            states = [state for _, state in steps]
+            probs = torch.stack([log_probs[0].double().exp() for log_probs, _ in steps])
+            product = probs.prod(dim=0).sqrt()
+            agreed = probs.mean(dim=0) if combination == "linear" else product / product.sum()
+            assert log_prob == pytest.approx(float(agreed[ids[position + 1]].log()), abs=1e-4)
+            differ += not torch.allclose(probs[0], probs[1], atol=0.01)
+    assert differ > 10  # or nothing has been averaged
+
+
+def test_an_ensemble_searches_as_the_recipe_of_its_first_run_says(tiny: TinyRun, tmp_path: Path) -> None:
+    greedy = with_recipe(tiny.run, tmp_path / "greedy", search={"beam_size": 1, "max_length_offset": 7})
+    assert load_ensemble([greedy, tiny.run]).search == load(greedy).search
+    assert load_ensemble([tiny.run, greedy]).search == load(tiny.run).search
+    assert load_ensemble([greedy, tiny.run], beam_size=4).search.beam_size == 4
+
+
+def test_runs_of_different_tokenizers_are_refused_by_name_with_what_to_do(tiny: TinyRun, tmp_path: Path) -> None:
+    other = stranger(tiny.run, tmp_path / "other")
+    words = f"{tiny.run} and {other} cannot decode together: their source tokenizers and target tokenizers differ; "
+    with pytest.raises(CheckpointError, match=re.escape(words) + ".*same .tokenizer. section"):
+        load_ensemble([tiny.run, tiny.run, other])
+
+
+def test_runs_of_different_languages_are_refused_though_they_share_a_joint_tokenizer(
+    tiny: TinyRun, tmp_path: Path
+) -> None:
+    back = with_recipe(tiny.run, tmp_path / "back", data={"src_lang": "en", "tgt_lang": "de"})
+    with pytest.raises(CheckpointError, match="their source languages and target languages differ"):
+        load_ensemble([tiny.run, back])
+
+
+@pytest.mark.parametrize("runs", ["runs/quickstart", []])
+def test_what_is_no_list_of_runs_is_a_type_error(runs: str | list[str]) -> None:
+    with pytest.raises(TypeError, match="takes a list of run folders"):
+        load_ensemble(runs)

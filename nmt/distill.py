@@ -1,0 +1,113 @@
+"""Sequence-level knowledge distillation (Kim & Rush 2016): text to learn from, translated by a teacher."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+
+from nmt.errors import DataError, OutputError
+from nmt.recipe import DataSection
+from nmt.run_dir import write_atomically
+from nmt.translate_file import part_file, part_of, translate_stream
+from nmt.translator import Translation, Translator
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What became of the source lines: each is in a pair, or left out for one of two reasons."""
+
+    pairs: int
+    truncated: int  # the length limit cut the translation off
+    empty: int  # there is no text in the translation
+
+
+def distill(
+    translator: Translator,
+    lines: Iterable[str],
+    out: Path,
+    *,
+    data: DataSection,
+    console: Console,
+    resume: bool = False,
+) -> Distilled:
+    """Translate each distinct line that is not blank; write both sides to `out`.src_lang and `out`.tgt_lang.
+
+    What is done stands in `out`.part until all of it is there, for `resume`. Memory grows with the distinct lines.
+
+    Raises OutputError where one of the two files exists or cannot be written, and DataError where there is nothing to
+    translate or the part is of other lines.
+    """
+    src_path, tgt_path = (out.with_name(f"{out.name}.{lang}") for lang in (data.src_lang, data.tgt_lang))
+    _refuse_overwriting(src_path, tgt_path)
+    sources = list(dict.fromkeys(line for line in lines if line.strip()))
+    if not sources:
+        raise DataError("there is nothing to translate: every line is blank")
+
+    def record(number: int, translations: Sequence[Translation]) -> str:
+        best = translations[0]
+        return json.dumps([sources[number], best.text, best.flags], ensure_ascii=False) + "\n"
+
+    with part_file(out, resume=resume) as (stream, done):
+        _check_part(part_of(out), sources)
+        translations = translate_stream(translator, iter(sources), stream, form=record, done=done)
+        shown = console.is_terminal
+        for _ in track(translations, "translating", len(sources), done, console=console, disable=not shown):
+            pass
+    distilled = _write_pairs(part_of(out), src_path, tgt_path)
+    part_of(out).unlink()
+    return distilled
+
+
+def _refuse_overwriting(src_path: Path, tgt_path: Path) -> None:
+    """What is there may be the very text that this comes from, and two files cannot be replaced at one moment."""
+    if src_path == tgt_path:
+        raise OutputError(f"{src_path}: source and target would be one file: the recipe's two languages are the same")
+    for path in (src_path, tgt_path):
+        if path.exists():
+            raise OutputError(f"{path}: is there already, and nothing is written over; name another, or delete it")
+
+
+def _check_part(part: Path, sources: Sequence[str]) -> None:
+    """Whether the lines done before are the first of these."""
+    with part.open("rb") as stream:
+        for number, (line, source) in enumerate(zip(stream, sources, strict=False), start=1):
+            if _source(line) != source:
+                raise DataError(
+                    f"--resume: line {number} of {part} is not the translation of line {number} to translate: is it "
+                    "another text? Leave out --resume to begin anew"
+                )
+
+
+def _source(line: bytes) -> str | None:
+    try:
+        src, _text, _flags = json.loads(line)
+    except (ValueError, TypeError):
+        return None
+    return str(src)
+
+
+def _write_pairs(part: Path, src_path: Path, tgt_path: Path) -> Distilled:
+    """The sound translations of a part as two files of equally many lines, neither there before both are whole."""
+    counts: Counter[str] = Counter()
+    with (
+        write_atomically(tgt_path) as tgt_draft,
+        write_atomically(src_path) as src_draft,
+        part.open("rb") as lines,
+        src_draft.open("wb") as src_file,
+        tgt_draft.open("wb") as tgt_file,
+    ):
+        for line in lines:
+            src, tgt, flags = json.loads(line)
+            fate = "truncated" if "truncated" in flags else "pairs" if tgt else "empty"
+            counts[fate] += 1
+            if fate == "pairs":
+                src_file.write(f"{src}\n".encode())
+                tgt_file.write(f"{tgt}\n".encode())
+        tgt_file.flush()
+        os.fsync(tgt_file.fileno())  # a full disk is met before the source is published
+    return Distilled(counts["pairs"], counts["truncated"], counts["empty"])
