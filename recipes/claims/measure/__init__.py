@@ -1,0 +1,1 @@
+"""What textbooks claim about recurrent networks, measured; `../run.py` is the program."""
