@@ -1,0 +1,96 @@
+"""The ladder: one recipe under other cells, attentions, encoders and depths, and a table of what each row reaches.
+
+    python tools/ladder.py --data ../shared/data/multi30k --jobs 2
+
+Each training runs on one thread. One that was stopped goes on; one that is finished is not trained again.
+"""
+
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import click
+from results_table import Run, read_run, table
+from rich.progress import Progress
+
+COMMON = {"train.max_steps": "4000", "train.validate_every": "1000", "train.samples": "0", "train.threads": "1"}
+ROWS: dict[str, dict[str, str]] = {
+    "rnn, none": {"model.cell": "rnn", "model.attention": "none"},
+    "gru, none": {"model.cell": "gru", "model.attention": "none"},
+    "lstm, none": {"model.attention": "none"},
+    "lnlstm, none": {"model.cell": "lnlstm", "model.attention": "none"},
+    "rnn, general": {"model.cell": "rnn"},
+    "gru, general": {"model.cell": "gru"},
+    "lstm, general": {},
+    "lnlstm, general": {"model.cell": "lnlstm"},
+    "lstm, dot": {"model.attention": "dot"},
+    "lstm, mlp": {"model.attention": "mlp"},
+    "lstm, local": {"model.attention": "local"},
+    "lstm, multihead": {"model.attention": "multihead"},
+    "lstm, general, input feeding": {"model.input_feeding": "true"},
+    "lstm, general, deep output": {"model.deep_output": "true"},
+    "lstm, general, 2 layers": {"model.encoder_layers": "2", "model.decoder_layers": "2", "model.residual": "true"},
+    "lstm, general, 3 layers": {"model.encoder_layers": "3", "model.decoder_layers": "3", "model.residual": "true"},
+    "lstm, none, 2 layers": {
+        "model.attention": "none",
+        "model.encoder_layers": "2",
+        "model.decoder_layers": "2",
+        "model.residual": "true",
+    },
+    "convolutional, general": {
+        "model.encoder": "convolutional",
+        "model.encoder_dim": "256",
+        "model.encoder_layers": "4",
+    },
+}
+THREE_SEEDS = ("rnn, none", "lstm, none", "rnn, general", "gru, general", "lstm, general")
+
+
+def train(run: Path, recipe: str, settings: dict[str, str]) -> None:
+    """One `nmt train`; what it prints goes to the file beside the run folder."""
+    command = [sys.executable, "-m", "nmt", "train", recipe, "--run-dir", str(run)]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    run.parent.mkdir(parents=True, exist_ok=True)
+    log = run.with_name(f"{run.name}.txt")
+    with log.open("wb") as stream:
+        done = subprocess.run(
+            command, check=False, stdout=stream, stderr=stream, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+    if done.returncode != 0:
+        raise click.ClickException(f"{run}: the training failed; {log} says why")
+
+
+@click.command()
+@click.option("--recipe", default="multi30k-de-en", show_default=True)
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of the text.  [default: the recipe's]")
+@click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/ladder"), show_default=True)
+@click.option("--jobs", default=2, show_default=True, help="Trainings at a time.")
+@click.option("--only", multiple=True, help="Rows, by name; repeatable.  [default: all]")
+def main(recipe: str, data: Path | None, runs: Path, jobs: int, only: Sequence[str]) -> None:
+    """Train all rows and print the table."""
+    common = COMMON | ({"data.folder": str(data)} if data else {})
+    plan: dict[Path, tuple[str, dict[str, str]]] = {}
+    for seed in (1, 2, 3):
+        for name, settings in ROWS.items():
+            if (seed == 1 or name in THREE_SEEDS) and (not only or name in only):
+                run = runs / f"{name.replace(', ', '-').replace(' ', '-')}-seed{seed}"
+                plan[run] = (name, common | settings | {"train.seed": str(seed)})
+    with Progress() as progress, ThreadPoolExecutor(jobs) as pool:
+        task = progress.add_task("trainings", total=len(plan))
+        waiting = [pool.submit(train, run, recipe, settings) for run, (_, settings) in plan.items()]
+        for done in as_completed(waiting):
+            done.result()
+            progress.advance(task)
+    rows: dict[str, list[Run]] = defaultdict(list)
+    for run, (name, _) in plan.items():
+        rows[name].append(read_run(run))
+    click.echo(table({name: rows[name] for name in ROWS if name in rows}))
+
+
+if __name__ == "__main__":
+    main()
