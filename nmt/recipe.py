@@ -71,19 +71,40 @@ class TokenizerSection(Section):
 class ModelSection(Section):
     """The network."""
 
+    architecture: Literal["encoder_decoder", "read_along"] = Field(
+        "encoder_decoder", description="read all, then write; or one network that writes while it reads"
+    )
+    wait: int = Field(3, ge=0, description="read_along: source tokens read without writing")
+    cell: Literal["rnn", "gru", "lstm", "lnlstm"] = Field(
+        "lstm", description="recurrence: simple (tanh), GRU, LSTM, layer-normalised LSTM (slower: not fused)"
+    )
     embed_dim: int = Field(256, ge=1, description="size of the embeddings and of the readout")
+    encoder: Literal["recurrent", "convolutional"] = Field("recurrent", description="kind of encoder")
     encoder_dim: int = Field(256, ge=1, description="hidden size of the encoder, each direction")
     encoder_layers: int = Field(1, ge=1, description="depth of the encoder")
-    bidirectional: bool = Field(True, description="encoder reads in both directions")
-    reverse_source: bool = Field(False, description="encoder reads the source from its end")
+    kernel_size: int = Field(3, ge=1, description="convolutional: positions that a layer looks at, an odd number")
+    bidirectional: Literal["none", "first", "all"] = Field(
+        "all", description="layers of the recurrent encoder that read in both directions"
+    )
+    reverse_source: bool = Field(False, description="recurrent encoder reads the source from its end")
     decoder_dim: int = Field(512, ge=1, description="hidden size of the decoder")
     decoder_layers: int = Field(1, ge=1, description="depth of the decoder")
-    feed_vector: bool = Field(True, description="sentence vector enters every step, not only the first state")
+    residual: bool = Field(False, description="add a layer's input to its output where the sizes are equal")
+    attention: Literal["none", "dot", "general", "mlp", "local", "multihead"] = Field(
+        "general", description="how the decoder looks back at the source; none: by the sentence vector alone"
+    )
+    attention_heads: int = Field(4, ge=1, description="multihead: heads, which divide `decoder_dim`")
+    attention_window: int = Field(10, ge=1, description="local: positions seen on either side of the aligned one")
+    input_feeding: bool = Field(False, description="the last readout enters the next step (slower: not fused)")
+    feed_vector: bool = Field(True, description="without attention: the sentence vector enters every step")
+    deep_output: bool = Field(False, description="the last token's embedding enters the readout")
     tie: Literal["none", "tgt", "all"] = Field(
         "all", description="share embeddings: output with target, or with both sides"
     )
     dropout: Share = Field(0.2, description="on embeddings, between layers and on readouts")
     dropout_kind: Literal["locked", "plain"] = Field("locked", description="one mask a sentence, or one a position")
+    word_dropout: Share = Field(0.0, description="share of words whose embedding is 0 in training")
+    state_dropout: Share = Field(0.0, description="on the recurrent state, one mask a sentence (slower: not fused)")
 
 
 class TrainSection(Section):
@@ -112,6 +133,15 @@ class TrainSection(Section):
     plateau_patience: int = Field(2, ge=1, description="plateau: how many such validations in a row")
     clip_norm: float = Field(1.0, ge=0.0, description="largest gradient norm; 0: no clipping")
     label_smoothing: Share = Field(0.1, description="share of the target mass spread over the vocabulary")
+    sampled_softmax: int = Field(
+        0, ge=0, description="train on the batch's own tokens and so many others of the vocabulary; 0: on all of it"
+    )
+    sampled_share: Share = Field(0.75, description="share of `max_steps` with sampled_softmax, all of it after")
+    agreement: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the divergence of two passes with different dropout (R-Drop); 0: one pass",
+    )
     ema_decay: Share = Field(0.0, description="validate and keep an exponential moving average of the weights; 0: off")
     validate_every: int = Field(500, ge=1, description="steps between validations")
     validate_beam_size: int = Field(1, ge=1, description="beam size in validation")
@@ -162,7 +192,39 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
         faults.append('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
     if values["tokenizer.sampling"] != 0 and values["tokenizer.kind"] in ("char", "word"):
         faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{values["tokenizer.kind"]}"')
+    if values["train.agreement"] != 0 and _are_sizes(values, "train.sampled_softmax"):
+        faults.append("train.agreement compares whole distributions: it needs train.sampled_softmax = 0")
+    return faults + _model_conflicts({key.removeprefix("model."): value for key, value in values.items()})
+
+
+def _model_conflicts(model: Mapping[str, Any]) -> list[str]:
+    faults = []
+    sizes = _are_sizes(model, "decoder_dim", "encoder_dim")
+    if model["attention"] == "dot" and sizes and model["decoder_dim"] != (size := memory_dim(model)):
+        faults.append(
+            'model.attention = "dot" multiplies decoder states with encoder outputs: it needs '
+            f'decoder_dim = {size} (or attention = "general")'
+        )
+    sizes = _are_sizes(model, "decoder_dim", "attention_heads")
+    if model["attention"] == "multihead" and sizes and model["decoder_dim"] % model["attention_heads"] != 0:
+        faults.append('model.attention = "multihead" needs a decoder_dim that attention_heads divides')
+    sizes = _are_sizes(model, "kernel_size")
+    if model["encoder"] == "convolutional" and sizes and model["kernel_size"] % 2 == 0:
+        faults.append("model.kernel_size must be odd, so that a position looks equally far to both sides")
     return faults
+
+
+def _are_sizes(values: Mapping[str, Any], *names: str) -> bool:
+    """Can a rule count with them? Where not, that is a fault of its own, told elsewhere."""
+    return all(type(values[name]) is int and values[name] >= 1 for name in names)
+
+
+def memory_dim(model: Mapping[str, Any]) -> int:
+    """The size of the encoder's outputs: the two directions of the last layer are joined."""
+    both = model["encoder"] == "recurrent" and (
+        model["bidirectional"] == "all" or (model["bidirectional"] == "first" and model["encoder_layers"] == 1)
+    )
+    return int(model["encoder_dim"]) * (2 if both else 1)
 
 
 def sections() -> dict[str, type[Section]]:

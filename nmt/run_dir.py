@@ -28,7 +28,7 @@ from torch import Tensor
 
 from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import CheckpointError, OutputError, RecipeError
-from nmt.model.seq2seq import Seq2Seq, build_model
+from nmt.model.build import AnyModel, build_model
 from nmt.recipe import Recipe
 from nmt.recipe_file import load_resolved, recipe_toml
 
@@ -44,7 +44,7 @@ class SavedModel:
 
     recipe: Recipe
     tokenizers: TokenizerPair
-    model: Seq2Seq
+    model: AnyModel
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from nmt.model.build import build_model
 from nmt.recipe import DataSection, ModelSection, Recipe, Section, TrainSection, allowed, keys, keys_table, sections
 from nmt.recipe import toml_value as as_toml
 
@@ -64,7 +65,8 @@ def test_the_defaults_keep_their_own_rules(section: str) -> None:
         ("data.max_ratio", "number, at least 1.0"),
         ("tokenizer.kind", '"unigram" | "bpe" | "char" | "word"'),
         ("tokenizer.character_coverage", "number, over 0.0, at most 1.0"),
-        ("model.bidirectional", "true or false"),
+        ("model.bidirectional", '"none" | "first" | "all"'),
+        ("model.residual", "true or false"),
         ("model.dropout", "number, at least 0.0, under 1.0"),
         ("train.seed", "whole number, at least 0, at most 2147483648"),
     ],
@@ -134,6 +136,51 @@ def test_sampling_needs_a_tokenizer_that_can_cut_in_several_ways() -> None:
             recipe(tokenizer={"kind": kind, "sampling": 0.1})
     for kind in ("unigram", "bpe"):
         assert recipe(tokenizer={"kind": kind, "sampling": 0.1}).tokenizer.sampling == 0.1
+
+
+def test_agreement_needs_the_whole_vocabulary() -> None:
+    with pytest.raises(ValidationError, match=r"agreement .* needs train\.sampled_softmax = 0"):
+        recipe(train={"agreement": 1.0, "sampled_softmax": 100})
+    assert recipe(train={"agreement": 1.0}).train.agreement == 1.0
+
+
+# Keys of [model] that do not go together: what is said, and one more change that mends it.
+CONFLICTS: dict[str, tuple[dict[str, object], str, dict[str, object]]] = {
+    "dot, both directions": (
+        {"attention": "dot", "encoder_dim": 30, "decoder_dim": 30},
+        r"dot.* needs decoder_dim = 60 ",
+        {"decoder_dim": 60},
+    ),
+    "dot, only the first of two layers in both": (
+        {"attention": "dot", "encoder_dim": 30, "decoder_dim": 60, "bidirectional": "first", "encoder_layers": 2},
+        r"dot.* needs decoder_dim = 30 ",
+        {"encoder_layers": 1},
+    ),
+    "dot, one direction": (
+        {"attention": "dot", "encoder_dim": 30, "decoder_dim": 60, "bidirectional": "none"},
+        r"dot.* needs decoder_dim = 30 ",
+        {"attention": "general"},
+    ),
+    "dot, convolutional": (
+        {"attention": "dot", "encoder_dim": 30, "decoder_dim": 60, "encoder": "convolutional"},
+        r"dot.* needs decoder_dim = 30 ",
+        {"encoder": "recurrent"},
+    ),
+    "heads": (
+        {"attention": "multihead", "decoder_dim": 30, "attention_heads": 4},
+        r"multihead.* needs a decoder_dim that attention_heads divides",
+        {"attention_heads": 5},
+    ),
+    "kernel": ({"encoder": "convolutional", "kernel_size": 4}, r"kernel_size must be odd", {"kernel_size": 5}),
+}
+
+
+@pytest.mark.parametrize("name", CONFLICTS)
+def test_keys_of_the_model_that_do_not_go_together_are_refused(name: str) -> None:
+    keys_of_model, words, mended = CONFLICTS[name]
+    with pytest.raises(ValidationError, match=words):
+        recipe(model=keys_of_model)
+    assert build_model(recipe(model=keys_of_model | mended).model, src_vocab_size=9, tgt_vocab_size=9)
 
 
 values = st.recursive(

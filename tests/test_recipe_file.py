@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import RecipeError
-from nmt.recipe import Recipe, allowed, keys, toml_value
+from nmt.recipe import Recipe, allowed, keys, memory_dim, toml_value
 from nmt.recipe_file import differences, find_recipe, flat, load_recipe, recipe_toml
 
 SHIPPED = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
@@ -28,10 +28,10 @@ def write(folder: Path, text: str | bytes, name: str = "recipe.toml") -> str:
 
 def fault(path: str, *overrides: str) -> str:
     """What is said about a recipe that is refused; always within the time limit of fault 35."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(RecipeError) as caught:
         load_recipe(path, overrides)
-    assert time.perf_counter() - begin < QUICK_SECONDS
+    assert time.process_time() - begin < QUICK_SECONDS
     assert caught.value.exit_code == 2
     return str(caught.value)
 
@@ -75,10 +75,10 @@ def test_rules_between_keys_are_all_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "words"),
     [
-        ("model = 5", "model (PATH): there is no such key; [model] has model.embed_dim, "),
+        ("model = 5", "model (PATH): there is no such key; [model] has model.architecture, "),
         ("[trian]\nxyzzy = 1", "trian.xyzzy (PATH): there is no section [trian]; did you mean [train]?"),
         ("[qqq]\nxyzzy = 1", "qqq.xyzzy (PATH): there is no such key; sections: data, tokenizer, model, train, search"),
-        ("[model]\nxyzzy = 1", "model.xyzzy (PATH): there is no such key; [model] has model.embed_dim, "),
+        ("[model]\nxyzzy = 1", "model.xyzzy (PATH): there is no such key; [model] has model.architecture, "),
         ("[model]\ndropot = 0.1", "model.dropot (PATH): there is no such key; did you mean model.dropout?"),
         ("[train.seed]\na = 1", "train.seed (PATH): found {'a': 1}; allowed: whole number, "),
         ("[model]\ntie = 2020-01-01", "model.tie (PATH): found datetime.date(2020, 1, 1); allowed: "),
@@ -167,6 +167,11 @@ def right_recipes(draw: st.DrawFn) -> Recipe:
         target[name] = draw(right_values(key))
     nested["tokenizer"]["joint"] |= nested["model"]["tie"] == "all"
     nested["tokenizer"]["sampling"] *= nested["tokenizer"]["kind"] in ("unigram", "bpe")
+    nested["train"]["agreement"] *= nested["train"]["sampled_softmax"] == 0
+    model = nested["model"]
+    model["decoder_dim"] = memory_dim(model) if model["attention"] == "dot" else model["decoder_dim"]
+    model["attention_heads"] = 1 if model["decoder_dim"] % model["attention_heads"] else model["attention_heads"]
+    model["kernel_size"] |= 1
     return Recipe.model_validate(nested)
 
 
@@ -352,7 +357,8 @@ def test_without_a_name_a_recipe_is_called_like_its_file(tmp_path: Path, line: s
         ("train.seed=3", 3),
         (" train.seed = 3 ", 3),
         ("train.learning_rate=2e-5", 2e-5),
-        ("model.bidirectional=false", False),
+        ("model.bidirectional=none", "none"),
+        ("model.residual=true", True),
         ("model.tie=tgt", "tgt"),
         ('model.tie="tgt"', "tgt"),
         ("name=5", "5"),
@@ -405,6 +411,23 @@ def test_no_two_shipped_recipes_say_the_same() -> None:
     assert len(recipes) >= 1
     for one, other in itertools.combinations(recipes, 2):
         assert differences(one, other).keys() - {"name", "data.folder"}, (one.name, other.name)
+
+
+@pytest.mark.parametrize(
+    ("use", "key", "value"),
+    [
+        ("attention=dot", "encoder_dim", "x"),
+        ("attention=dot", "decoder_dim", "[1]"),
+        ("attention=multihead", "attention_heads", "0"),
+        ("attention=multihead", "decoder_dim", "%s"),
+        ("encoder=convolutional", "kernel_size", "-2"),
+        ("encoder=convolutional", "kernel_size", "x"),
+    ],
+)
+def test_a_rule_is_not_applied_to_what_is_a_fault_in_itself(tmp_path: Path, use: str, key: str, value: str) -> None:
+    said = fault(write(tmp_path, GOOD), f"model.{use}", f"model.{key}={value}")
+    assert "the recipe has 1 fault:" in said
+    assert f"model.{key} (--set): found " in said
 
 
 def test_rules_between_keys_are_told_together_with_the_faults_of_single_keys() -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from nmt import run_dir
 from nmt.data.tokenizer import TokenizerPair, TokenizerSpec, train_tokenizers
 from nmt.errors import CheckpointError, OutputError
-from nmt.model.seq2seq import build_model
+from nmt.model.build import build_model
 from nmt.recipe import Recipe
 from nmt.recipe_file import recipe_toml
 from nmt.run_dir import (

@@ -54,20 +54,17 @@ class Batch:
     tgt_out: Tensor
     tgt_lengths: Tensor
 
-    @property
-    def size(self) -> int:
-        """Sentence pairs."""
-        return self.src.size(0)
-
-    @property
-    def tgt_tokens(self) -> int:
-        """Real target tokens, eos counted, padding not."""
-        return int(self.tgt_lengths.sum())
+    def twice(self) -> "Batch":
+        """Every pair two times, first all of them, then all again."""
+        return Batch(*(torch.cat([tensor, tensor]) for tensor in self._tensors))
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        tensors = (self.src, self.src_lengths, self.tgt_in, self.tgt_out, self.tgt_lengths)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self._tensors))
+
+    @property
+    def _tensors(self) -> tuple[Tensor, ...]:
+        return self.src, self.src_lengths, self.tgt_in, self.tgt_out, self.tgt_lengths
 
 
 @dataclass(frozen=True)

@@ -1,94 +1,132 @@
-"""Target ids and the sentence vector to scores over the target vocabulary."""
+"""Target ids and an encoded source to readouts, from which the output layer makes scores over the vocabulary."""
 
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from nmt.model.cells import lstm_step, new_lstm
+from nmt.model.attention import Attention, Source
+from nmt.model.cells import LayerState
 from nmt.model.dropout import DROPOUTS
+from nmt.model.embedding import Embedder
 from nmt.model.encoder import EncoderOutput
+from nmt.model.layers import Stack
 
 
 @dataclass(frozen=True)
 class DecoderState:
     """All that the next step needs; a value, never changed in place.
 
-    h, c (L, N, H): short-term and long-term state. vector (N, D): the sentence vector, D = 0 where only the first state
-    sees it.
+    recurrent: h and c (L, N, H), c (L, N, 0) where the cell has none. fed (N, E): the last readout, (N, 0) without
+    input feeding. source: what is known of the B sentences; rows of one sentence are contiguous, N / B each.
     """
 
-    h: Tensor
-    c: Tensor
-    vector: Tensor
+    recurrent: LayerState
+    fed: Tensor
+    source: Source
 
     def select(self, rows: Tensor) -> Self:
-        """The states of `rows` (N',), in that order; a row may come several times or not at all."""
-        return type(self)(self.h[:, rows], self.c[:, rows], self.vector[rows])
+        """The states of `rows` (N',), in that order, equally many of each sentence that is left."""
+        recurrent = LayerState(self.recurrent.h[:, rows], self.recurrent.c[:, rows])
+        before = len(self.source.mask)
+        kept = torch.unique_consecutive(rows // max(1, len(self.fed) // max(1, before)))
+        source = self.source if len(kept) == before else self.source.select(kept)
+        return type(self)(recurrent, self.fed[rows], source)
 
 
 class Decoder(nn.Module):
-    """A stack of LSTM layers that begins in the sentence vector, and a readout to the size of the embeddings.
+    """A stack of recurrent layers that begins in the sentence vector, attention, and a readout of the embeddings' size.
 
-    The first state of every layer is a bridge from the encoder's final state: tanh(W v) for h (Cho et al. 2014,
-    appendix A) and W c for c. With `feed_vector` the vector also enters each step and each readout (Cho et al. 2014,
-    equation 10), so that it need not be carried along in the state. The readout is tanh(W [h; v]), the logits its
-    product with the output embeddings (Press & Wolf 2017).
+    The first state of every layer is a bridge from the sentence vector v: tanh(W v) for h (Cho et al. 2014, appendix A)
+    and W v for c. Attention comes after the recurrence, so that training needs no loop over positions: the context c of
+    the top state h gives the readout tanh(W [h; c]) (Luong et al. 2015, equation 5). With `input_feeding` the readout
+    enters the next step (section 3.3 there), which needs one. `deep_output` shows the readout the last token's
+    embedding too (Pascanu et al. 2014; Bahdanau et al. 2015, appendix A.2.2).
     """
 
     def __init__(
         self,
         *,
-        embedding: nn.Embedding,
-        encoder_dim: int,
-        hidden_dim: int,
-        layers: int,
-        feed_vector: bool,
+        embedder: Embedder,
+        vector_dim: int,
+        stack: Stack,
+        attention: Attention,
+        input_feeding: bool,
+        deep_output: bool,
         dropout: float,
         dropout_kind: str,
     ) -> None:
+        """`stack` reads E + attention.vector_dim features, and E more with `input_feeding`."""
         super().__init__()
-        embed_dim = embedding.embedding_dim
-        self.embedding = embedding
-        self.embed_scale = embed_dim**0.5  # embeddings are small enough to be output weights; inputs want variance 1
-        self.feed_vector = feed_vector
-        vector_dim = encoder_dim if feed_vector else 0
-        sizes = [embed_dim + vector_dim] + [hidden_dim] * (layers - 1)
-        self.layers = nn.ModuleList(new_lstm(size, hidden_dim) for size in sizes)
-        self.bridge_h = nn.Linear(encoder_dim, layers * hidden_dim)
-        self.bridge_c = nn.Linear(encoder_dim, layers * hidden_dim)
-        self.readout = nn.Linear(hidden_dim + vector_dim, embed_dim)
-        for linear in (self.bridge_h, self.bridge_c, self.readout):
+        self.embedder = embedder
+        self.stack = stack
+        self.attention = attention
+        self.input_feeding = input_feeding
+        self.deep_output = deep_output
+        states = len(stack.layers) * stack.hidden_dim
+        self.bridge_h = nn.Linear(vector_dim, states)
+        self.bridge_c = nn.Linear(vector_dim, states) if stack.long_term else None
+        read = stack.hidden_dim + attention.context_dim + (embedder.dim if deep_output else 0)
+        self.readout = nn.Linear(read, embedder.dim)
+        for linear in filter(None, (self.bridge_h, self.bridge_c, self.readout)):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def start(self, encoded: EncoderOutput) -> DecoderState:
         """The state before the first target token, of N = B rows."""
-        layers = len(self.layers)
-        h = torch.tanh(self.bridge_h(encoded.h)).view(len(encoded.h), layers, -1)  # (B, L, H)
-        c = self.bridge_c(encoded.c).view(len(encoded.h), layers, -1)  # (B, L, H)
-        vector = encoded.h if self.feed_vector else encoded.h[:, :0]  # (B, D)
-        return DecoderState(h.transpose(0, 1).contiguous(), c.transpose(0, 1).contiguous(), vector)
+        vector = encoded.vector
+        h = self._by_layer(torch.tanh(self.bridge_h(vector)))
+        c = h[:, :, :0] if self.bridge_c is None else self._by_layer(self.bridge_c(vector))
+        fed = vector.new_zeros(len(vector), self.embedder.dim if self.input_feeding else 0)
+        return DecoderState(LayerState(h, c), fed, self.attention.prepare(encoded))
 
     def forward(self, tgt_in: Tensor, state: DecoderState) -> Tensor:
-        """All positions at once, each given the true tokens before it (teacher forcing): tgt_in (B, T) -> (B, T, E)."""
-        vector = state.vector[:, None, :].expand(-1, tgt_in.size(1), -1)  # (B, T, D)
-        x = torch.cat([self.dropout(self.embedding(tgt_in) * self.embed_scale), vector], dim=-1)  # (B, T, E + D)
-        for index, layer in enumerate(self.layers):
-            x, _ = layer(x, (state.h[index : index + 1].contiguous(), state.c[index : index + 1].contiguous()))
-            x = self.dropout(x)  # (B, T, H)
-        readouts: Tensor = self.dropout(torch.tanh(self.readout(torch.cat([x, vector], dim=-1))))
+        """All positions, each given the true tokens before it (teacher forcing): tgt_in (B, T) -> readouts (B, T, E).
+
+        `state` is what `start` gave, one row a sentence.
+        """
+        embedded = self.embedder(tgt_in)  # (B, T, E)
+        if self.input_feeding:
+            return self._one_by_one(embedded, state)
+        vector = state.source.vector[:, None, :].expand(-1, tgt_in.size(1), -1)  # (B, T, F)
+        outputs, _ = self.stack(_joined(embedded, vector), state.recurrent)  # (B, T, H)
+        readouts: Tensor = self.dropout(self._read(outputs, embedded, state.source))
         return readouts
 
     def step(self, prev_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position without dropout, for search: prev_ids (N,) -> readouts (N, E), and the state after it."""
-        x = torch.cat([self.embedding(prev_ids) * self.embed_scale, state.vector], dim=-1)  # (N, E + D)
-        h, c = [], []
-        for index, layer in enumerate(self.layers):
-            x, long_term = lstm_step(x, state.h[index], state.c[index], cast(nn.LSTM, layer))  # (N, H)
-            h.append(x)
-            c.append(long_term)
-        readout = torch.tanh(self.readout(torch.cat([x, state.vector], dim=-1)))
-        return readout, DecoderState(torch.stack(h), torch.stack(c), state.vector)
+        embedded, source = self.embedder.step(prev_ids), state.source
+        grouped = embedded.view(len(source.mask), -1, embedded.size(1))  # (B, N / B, E): the beams of a sentence
+        vector = source.vector[:, None].expand(-1, grouped.size(1), -1).flatten(0, 1)  # (N, F)
+        output, recurrent = self.stack.step(_joined(embedded, vector, state.fed), state.recurrent)
+        readout = self._read(output.view(*grouped.shape[:2], -1), grouped, source).flatten(0, 1)
+        return readout, DecoderState(recurrent, readout if self.input_feeding else state.fed, source)
+
+    def _one_by_one(self, embedded: Tensor, state: DecoderState) -> Tensor:
+        drops = self.stack.drops_for_steps(state.recurrent)
+        drop_readout = self.dropout.for_steps(embedded[:, 0])
+        recurrent, fed, source = state.recurrent, state.fed, state.source
+        readouts = []
+        for now in embedded.unbind(1):
+            output, recurrent = self.stack.step(_joined(now, source.vector, fed), recurrent, drops)
+            fed = drop_readout(self._read(output[:, None], now[:, None], source)[:, 0])
+            readouts.append(fed)
+        return torch.stack(readouts, dim=1)
+
+    def _read(self, outputs: Tensor, embedded: Tensor, source: Source) -> Tensor:
+        """outputs (B, Q, H), embedded (B, Q, E) -> readouts (B, Q, E)."""
+        context = self.attention(outputs, source)  # (B, Q, C)
+        parts = (outputs, context, embedded) if self.deep_output else (outputs, context)
+        return torch.tanh(self.readout(_joined(*parts)))
+
+    def _by_layer(self, states: Tensor) -> Tensor:
+        """(B, L * H) -> (L, B, H)"""
+        return states.view(len(states), len(self.stack.layers), -1).transpose(0, 1).contiguous()
+
+
+def _joined(*parts: Tensor) -> Tensor:
+    """Side by side, without those of no width."""
+    wide = [part for part in parts if part.size(-1) > 0]
+    return wide[0] if len(wide) == 1 else torch.cat(wide, dim=-1)

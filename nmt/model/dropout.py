@@ -1,5 +1,7 @@
 """Dropout for sequences."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 
@@ -14,8 +16,47 @@ class LockedDropout(nn.Module):
         """x (B, T, F) -> (B, T, F), scaled by 1 / (1 - p) while training, x itself otherwise."""
         if not self.training or self.p == 0.0:
             return x
-        keep = x.new_empty(x.size(0), 1, x.size(2)).bernoulli_(1.0 - self.p).div_(1.0 - self.p)  # (B, 1, F)
-        return x * keep
+        return x * _mask(x[:, :1], self.p)
+
+    def for_steps(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """One draw for a sentence that is taken step by step: what it does to each x (N, F); like (N, F)."""
+        if not self.training or self.p == 0.0:
+            return _unchanged
+        return _mask(like, self.p).mul
 
 
-DROPOUTS: dict[str, type[LockedDropout] | type[nn.Dropout]] = {"locked": LockedDropout, "plain": nn.Dropout}
+class PlainDropout(nn.Dropout):
+    """Drops each value for itself (Srivastava et al. 2014)."""
+
+    def for_steps(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """As in `LockedDropout`: here each step draws anew."""
+        return self
+
+
+class WordDropout(nn.Module):
+    """Sets whole words to 0, each position for itself (Gal & Ghahramani 2016, section 4.2; Sennrich et al. 2016).
+
+    What is left is not scaled up: the embedding of a word stays what it is.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, T, E) -> (B, T, E) while training, x itself otherwise."""
+        if not self.training or self.p == 0.0:
+            return x
+        return x * x.new_empty(x.size(0), x.size(1), 1).bernoulli_(1.0 - self.p)
+
+
+DROPOUTS: dict[str, type[LockedDropout] | type[PlainDropout]] = {"locked": LockedDropout, "plain": PlainDropout}
+
+
+def _mask(like: Tensor, p: float) -> Tensor:
+    """0 where a feature is dropped, 1 / (1 - p) elsewhere, in the shape of `like`."""
+    return like.new_empty(like.shape).bernoulli_(1.0 - p).div_(1.0 - p)
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x

@@ -4,59 +4,56 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from nmt.model.cells import new_lstm
 from nmt.model.dropout import DROPOUTS
+from nmt.model.embedding import Embedder
+from nmt.model.layers import Reader, reverse_rows
 
 
 class EncoderOutput(NamedTuple):
     """What is known of B source sentences; D is the encoder's output size.
 
-    memory (B, S, D): one vector a position, 0 at padding. mask (B, S): True at real tokens.
-    h, c (B, D): the last layer's final short-term and long-term state; `h` is the sentence vector.
+    memory (B, S, D): one vector a position, 0 at padding. mask (B, S): True at real tokens. vector (B, D): the whole
+    sentence in one vector.
     """
 
     memory: Tensor
     mask: Tensor
-    h: Tensor
-    c: Tensor
+    vector: Tensor
 
 
-def reverse_rows(ids: Tensor, lengths: Tensor) -> Tensor:
-    """Turn the real tokens of each row around and leave the padding where it is: ids (B, S), lengths (B,) -> (B, S)."""
-    positions = torch.arange(ids.size(1), device=ids.device).expand_as(ids)  # (B, S)
-    mirrored = lengths[:, None] - 1 - positions
-    return ids.gather(1, torch.where(mirrored >= 0, mirrored, positions))
+class RecurrentEncoder(nn.Module):
+    """A stack of recurrent layers over the source; the sentence vector is the last layer's final state.
 
-
-class Encoder(nn.Module):
-    """A stack of LSTM layers over the source, in one direction or both.
-
-    Padding never enters: sequences are packed, so the final states are those of each sentence's own last (and, read
-    backward, first) token. With `reverse_source` the sentence is read from its end, so that its first words are the
-    freshest (Sutskever et al. 2014, section 3.3).
+    A bidirectional layer joins the states of both directions (Schuster & Paliwal 1997); only the first one can be so
+    (Wu et al. 2016, section 3.2), or all. With `reverse_source` the sentence is read from its end, so that its first
+    words are the freshest (Sutskever et al. 2014, section 3.3).
     """
 
     def __init__(
         self,
         *,
-        embedding: nn.Embedding,
+        embedder: Embedder,
+        cell: str,
         hidden_dim: int,
-        layers: int,
-        bidirectional: bool,
+        bidirectional: list[bool],
+        residual: bool,
         reverse_source: bool,
         dropout: float,
         dropout_kind: str,
+        state_dropout: float,
     ) -> None:
-        """`hidden_dim` is the size of each direction; the output size D is twice that when `bidirectional`."""
+        """One layer for each of `bidirectional`; `hidden_dim` is the size of each direction."""
         super().__init__()
-        self.embedding = embedding
-        self.embed_scale = embedding.embedding_dim**0.5  # as in the decoder
+        self.embedder = embedder
         self.reverse_source = reverse_source
-        self.output_dim = hidden_dim * (2 if bidirectional else 1)
-        sizes = [embedding.embedding_dim] + [self.output_dim] * (layers - 1)
-        self.layers = nn.ModuleList(new_lstm(size, hidden_dim, bidirectional=bidirectional) for size in sizes)
+        self.residual = residual
+        self.layers = nn.ModuleList()
+        self.output_dim = embedder.dim
+        for both in bidirectional:
+            layer = Reader(cell, self.output_dim, hidden_dim, bidirectional=both, state_dropout=state_dropout)
+            self.layers.append(layer)
+            self.output_dim = layer.output_dim
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def forward(self, src: Tensor, src_lengths: Tensor) -> EncoderOutput:
@@ -64,15 +61,10 @@ class Encoder(nn.Module):
         mask = torch.arange(src.size(1), device=src.device) < src_lengths[:, None]  # (B, S)
         if self.reverse_source:
             src = reverse_rows(src, src_lengths)
-        memory = self.embedding(src) * self.embed_scale  # (B, S, E)
-        lengths = src_lengths.cpu()  # packing wants them there
-        for layer in self.layers:
-            packed = pack_padded_sequence(self.dropout(memory), lengths, batch_first=True, enforce_sorted=False)
-            packed, (h, c) = layer(packed)  # h, c (directions, B, H)
-            memory, _ = pad_packed_sequence(packed, batch_first=True, total_length=src.size(1))  # (B, S, D)
-        return EncoderOutput(memory, mask, h=_join_directions(h), c=_join_directions(c))
-
-
-def _join_directions(state: Tensor) -> Tensor:
-    """(directions, B, H) -> (B, directions * H)"""
-    return state.transpose(0, 1).flatten(1)
+        x = self.embedder(src)  # (B, S, E)
+        for index, layer in enumerate(self.layers):
+            outputs, vector = layer(self.dropout(x) if index > 0 else x, src_lengths)
+            x = x + outputs if self.residual and x.shape == outputs.shape else outputs  # (B, S, D)
+        if self.reverse_source:
+            x = reverse_rows(x, src_lengths)
+        return EncoderOutput(x.masked_fill(~mask[:, :, None], 0.0), mask, vector)

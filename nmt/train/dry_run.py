@@ -2,7 +2,7 @@
 
 from rich.console import Console
 
-from nmt.model.seq2seq import build_model
+from nmt.model.build import build_model
 from nmt.recipe import toml_value
 from nmt.recipe_file import LoadedRecipe, flat
 from nmt.train.prepare import describe, open_corpora

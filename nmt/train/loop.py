@@ -1,5 +1,6 @@
 """A trainer at work in a run folder: reports, validates, keeps the best model, saves, stops when asked to."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,17 +9,9 @@ from pathlib import Path
 from nmt.errors import Interrupted
 from nmt.run_dir import HYPOTHESES, TrainingState, save_model, save_training, write_lines
 from nmt.train.interrupts import stop_wish
-from nmt.train.progress import Display, Sample, Sink, Values
+from nmt.train.progress import Display, Sink, Values
 from nmt.train.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Validation:
-    """One translation of the validation set."""
-
-    bleu: float
-    hypotheses: list[str]
-    samples: list[Sample]
+from nmt.train.validation import Validation
 
 
 @dataclass
@@ -73,12 +66,16 @@ class TrainingLoop:
             if better:
                 save_model(self.run, weights)
                 write_lines(self.run / HYPOTHESES / f"valid.hyp.{self.tgt_lang}", validation.hypotheses)
+        seconds = time.perf_counter() - begin
+        self.trainer.progress.seconds += seconds
         values: Values = {
             "event": "valid",
             "step": self.trainer.progress.step,
             "bleu": validation.bleu,
+            "ppl": math.exp(min(validation.nll, 100.0)),
             "best_bleu": self.trainer.progress.best_bleu or 0.0,
-            "seconds": time.perf_counter() - begin,
+            "seconds": seconds,
+            "elapsed_seconds": self.trainer.progress.seconds,
         }
         self.display.validated(values, validation.samples, better=better)
         self._write(values)

@@ -44,13 +44,18 @@ def open_corpora(section: DataSection) -> Corpora:
 
     Raises DataError where it is missing or damaged, RecipeError for two test sets of one name.
     """
-    rules = _rules(section)
+    return Corpora(train=open_train(section), valid=open_valid(section), tests=_open_tests(section))
+
+
+def open_train(section: DataSection) -> Corpus:
+    """The training text alone, filtered. Raises as `open_corpora` does."""
     filters = Filters(max_chars=section.max_chars, max_ratio=section.max_ratio, drop_duplicates=section.drop_duplicates)
-    return Corpora(
-        train=open_corpus(section.train, rules, filters=filters),
-        valid=open_corpus(section.valid, rules, filters=None),
-        tests=_open_tests(section),
-    )
+    return open_corpus(section.train, _rules(section), filters=filters)
+
+
+def open_valid(section: DataSection) -> Corpus:
+    """The validation text alone. Raises as `open_corpora` does."""
+    return open_corpus(section.valid, _rules(section), filters=None)
 
 
 def open_test_sets(section: DataSection) -> list[TestSet]:

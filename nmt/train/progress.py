@@ -108,7 +108,8 @@ class Display:
     def validated(self, values: Values, samples: Sequence[Sample], *, better: bool) -> None:
         """Show a validation: its score, whether it is the best so far, and what some sentences became."""
         mark = "  (best so far)" if better else ""
-        self.line(f"[bold]valid[/] step {values['step']}  BLEU {values['bleu']:.2f}  {values['seconds']:.1f} s{mark}")
+        numbers = f"BLEU {values['bleu']:.2f}  ppl {values['ppl']:.2f}  {values['seconds']:.1f} s"
+        self.line(f"[bold]valid[/] step {values['step']}  {numbers}{mark}")
         for sample in samples:
             self.line(f"  [dim]source    [/] {escape(sample.src)}")
             self.line(f"  [dim]system    [/] {escape(sample.hypothesis)}")

@@ -14,8 +14,7 @@ from rich.console import Console
 from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import CheckpointError, OutputError, RecipeError
 from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_run
-from nmt.metrics import score
-from nmt.model.seq2seq import Seq2Seq, build_model
+from nmt.model.build import AnyModel, build_model
 from nmt.recipe import Recipe, toml_value
 from nmt.recipe_file import differences
 from nmt.run_dir import (
@@ -28,11 +27,12 @@ from nmt.run_dir import (
     load_training,
     save_setup,
 )
-from nmt.train.loop import TrainingLoop, Validation
+from nmt.train.loop import TrainingLoop
 from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, new_tokenizers, open_corpora
-from nmt.train.progress import Display, MetricsFile, Sample, Sink, close_all
+from nmt.train.progress import Display, MetricsFile, Sink, close_all
 from nmt.train.trainer import Trainer
-from nmt.translator import Translator, load
+from nmt.train.validation import Validator
+from nmt.translator import load
 
 # Keys in which a recipe may differ from that of the run it goes on with.
 HARMLESS = ("name", "data.folder", "train.threads", "train.samples", "train.save_every", "train.tensorboard")
@@ -157,7 +157,7 @@ class TrainingRun:
             run=self.run,
             display=Display(self.console, total_steps=section.max_steps, step=step),
             sinks=sinks,
-            validate=self._validator(trainer.model, tokenizers, corpora),
+            validate=Validator(trainer.model, tokenizers, self.recipe, as_test_set("valid", corpora.valid)),
             tgt_lang=self.recipe.data.tgt_lang,
             constants={"data": corpora.fingerprint, "max_minutes": self.minutes},
         )
@@ -165,22 +165,6 @@ class TrainingRun:
             loop.run_to_the_end()
         finally:
             close_all(sinks)
-
-    def _validator(self, model: Seq2Seq, tokenizers: TokenizerPair, corpora: Corpora) -> Callable[[], Validation]:
-        """Translate the validation set as `nmt translate` would, and score that."""
-        section, tgt_lang = self.recipe.train, self.recipe.data.tgt_lang
-        search = self.recipe.search.model_copy(update={"beam_size": section.validate_beam_size})
-        translator = Translator(model, tokenizers, search)
-        valid = as_test_set("valid", corpora.valid)
-        shown = [index * len(valid.src) // max(section.samples, 1) for index in range(section.samples)]
-
-        def validate() -> Validation:
-            hypotheses = translator.translate(valid.src)
-            [bleu] = score(["bleu"], hypotheses, valid.references, tgt_lang=tgt_lang)
-            samples = [Sample(valid.src[i], hypotheses[i], valid.references[i]) for i in shown]
-            return Validation(bleu.value, hypotheses, samples)
-
-        return validate
 
     def _score(self, corpora: Corpora) -> list[ScoredTestSet]:
         """Score the best model on every test set."""
@@ -210,7 +194,7 @@ def train(
     return TrainingRun(recipe, run, console, begin).execute(sinks)
 
 
-def new_model(recipe: Recipe, tokenizers: TokenizerPair) -> Seq2Seq:
+def new_model(recipe: Recipe, tokenizers: TokenizerPair) -> AnyModel:
     """A model of the recipe's shape, drawn from torch's global random generator."""
     return build_model(recipe.model, src_vocab_size=tokenizers.src.vocab_size, tgt_vocab_size=tokenizers.tgt.vocab_size)
 

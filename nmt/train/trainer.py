@@ -13,8 +13,9 @@ from torch.nn.utils import clip_grad_norm_
 
 from nmt.data.batches import Batch, BatchStream, Position
 from nmt.errors import TrainingError
-from nmt.model.loss import Loss, smoothed_loss
-from nmt.model.seq2seq import Seq2Seq, real_positions
+from nmt.model.build import AnyModel
+from nmt.model.loss import Loss, agreement_loss, sampled_loss, smoothed_loss
+from nmt.model.model import real_positions
 from nmt.recipe import TrainSection
 from nmt.run_dir import TrainingState
 from nmt.train.optim import LearningRate, MovingAverage, build_optimizer
@@ -33,6 +34,7 @@ class Progress:
     lr_factor: float = 1.0
     lr_waited: int = 0
     totals: dict[str, float] = field(default_factory=dict)  # since the last report
+    seconds: float = 0.0  # of training and validating, interruptions left out
 
     def as_json(self) -> dict[str, object]:
         """Plain values."""
@@ -53,7 +55,7 @@ class Trainer:
         self,
         *,
         section: TrainSection,
-        model: Seq2Seq,
+        model: AnyModel,
         stream: Callable[[Position], BatchStream],
         saved: TrainingState | None = None,
     ) -> None:
@@ -101,6 +103,7 @@ class Trainer:
         epoch = self.progress.position.epoch
         learning_rate = self.rate.at(self.progress.step - 1)
         values = mean_report(self.progress.step, epoch, self.progress.totals, learning_rate)
+        values["elapsed_seconds"] = self.progress.seconds
         self.progress.totals = {}
         return values
 
@@ -163,9 +166,19 @@ class Trainer:
         self.progress = Progress.from_json(saved.values["progress"])
 
     def _loss(self, batch: Batch) -> Loss:
-        logits = self.model(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
+        section = self.section
+        if section.agreement > 0:
+            batch = batch.twice()
+        readouts = self.model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
         tgt = real_positions(batch.tgt_out, batch.tgt_lengths)
-        return smoothed_loss(logits, tgt, label_smoothing=self.section.label_smoothing)
+        smoothing = section.label_smoothing
+        if section.agreement > 0:
+            logits = self.model.output(readouts)
+            return agreement_loss(logits, tgt.chunk(2)[0], label_smoothing=smoothing, weight=section.agreement)
+        if section.sampled_softmax > 0 and self.progress.step < section.sampled_share * section.max_steps:
+            samples = section.sampled_softmax
+            return sampled_loss(readouts, tgt, self.model.output, samples=samples, label_smoothing=smoothing)
+        return smoothed_loss(self.model.output(readouts), tgt, label_smoothing=smoothing)
 
     def _count(self, loss: Loss, norm: float, seconds: float) -> None:
         counted = {
@@ -176,6 +189,7 @@ class Trainer:
             "steps": 1,
             "seconds": seconds,
         }
+        self.progress.seconds += seconds
         totals = self.progress.totals
         self.progress.totals = {name: totals.get(name, 0.0) + value for name, value in counted.items()}
 

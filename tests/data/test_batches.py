@@ -60,7 +60,7 @@ def test_a_batch_is_laid_out_as_the_model_reads_it():
     assert batch.tgt_in.tolist() == [[BOS_ID, 6], [BOS_ID, PAD_ID]]
     assert batch.tgt_out.tolist() == [[6, EOS_ID], [EOS_ID, PAD_ID]]
     assert batch.tgt_lengths.tolist() == [2, 1]
-    assert (batch.size, batch.tgt_tokens) == (2, 3)
+    assert (len(batch.src), int(batch.tgt_lengths.sum())) == (2, 3)
     assert {getattr(batch, field.name).dtype for field in fields(batch)} == {torch.int64}
 
 
@@ -70,14 +70,14 @@ def test_collating_loses_and_invents_nothing(rows):
     src, tgt = zip(*rows, strict=True)
     batch = collate(src, tgt)
     assert all(torch.equal(*both) for both in zip(collate_src(src), (batch.src, batch.src_lengths), strict=True))
-    for i in range(batch.size):
+    for i in range(len(batch.src)):
         s, t = len(src[i]) + 1, len(tgt[i]) + 1
         assert batch.src[i, :s].tolist() == [*src[i], EOS_ID]
         assert batch.tgt_in[i, :t].tolist() == [BOS_ID, *tgt[i]]
         assert batch.tgt_out[i, :t].tolist() == [*tgt[i], EOS_ID]
         assert not batch.src[i, s:].any() and not batch.tgt_in[i, t:].any() and not batch.tgt_out[i, t:].any()
     assert batch.src.size(1) == batch.src_lengths.max()
-    assert batch.tgt_out.shape == batch.tgt_in.shape == (batch.size, batch.tgt_lengths.max())
+    assert batch.tgt_out.shape == batch.tgt_in.shape == (len(batch.src), batch.tgt_lengths.max())
 
 
 def test_a_batch_moves_as_a_whole():
@@ -148,7 +148,7 @@ def test_no_pairs_are_a_fault_not_an_endless_loop():
 def test_an_epoch_of_the_stream_has_each_pair_once_with_its_own_target():
     source = stream()
     batches = [batch for _, batch in islice(source, source.batches_per_epoch)]
-    pairs = [set(batch.tgt_out[i].tolist()) - {PAD_ID, EOS_ID} for batch in batches for i in range(batch.size)]
+    pairs = [set(batch.tgt_out[i].tolist()) - {PAD_ID, EOS_ID} for batch in batches for i in range(len(batch.src))]
     assert sorted(i for pair in pairs for i in pair) == [4 + i for i in range(60) if tables()[1].lengths[i]]
     for batch in batches:
         real = (batch.src > EOS_ID)[:, 0] & (batch.tgt_out > EOS_ID)[:, 0]

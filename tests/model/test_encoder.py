@@ -1,33 +1,40 @@
-"""Source ids to a sentence vector."""
+"""Source ids to a memory and to the sentence vector."""
 
 from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nmt.model.encoder import Encoder, EncoderOutput, reverse_rows
+from nmt.model.cells import CELLS
+from nmt.model.embedding import Embedder
+from nmt.model.encoder import EncoderOutput, RecurrentEncoder
 
 VOCAB, EMBED, HIDDEN = 11, 4, 5
 SHAPES: dict[str, dict[str, Any]] = {
     "one direction": {},
-    "both directions": {"bidirectional": True},
+    "both directions": {"bidirectional": [True]},
     "reversed": {"reverse_source": True},
-    "both, reversed": {"bidirectional": True, "reverse_source": True},
-    "deep": {"layers": 3},
-    "deep in both directions": {"layers": 2, "bidirectional": True},
+    "both, reversed": {"bidirectional": [True], "reverse_source": True},
+    "deep": {"bidirectional": [False] * 3},
+    "deep, residual": {"bidirectional": [False] * 3, "residual": True, "hidden_dim": EMBED},
+    "deep, first in both directions": {"bidirectional": [True, False, False], "residual": True},
+    "deep in both directions": {"bidirectional": [True, True], "residual": True, "reverse_source": True},
 }
+each_shape = pytest.mark.parametrize("shape", SHAPES)
 SENTENCES = [[5, 6, 7, 4], [9], [4, 4, 10, 8, 3, 5], [7, 3]]
 
 
-def new_encoder(**options: object) -> Encoder:
+def new_encoder(*, word_dropout: float = 0.3, **options: Any) -> RecurrentEncoder:
     torch.manual_seed(3)
-    keywords: dict[str, Any] = {"layers": 1, "bidirectional": False, "reverse_source": False} | options
-    embedding = nn.Embedding(VOCAB, EMBED)
-    encoder = Encoder(embedding=embedding, hidden_dim=HIDDEN, dropout=0.3, dropout_kind="locked", **keywords)
-    return encoder.double().eval()
+    keywords: dict[str, Any] = {
+        "cell": "lstm", "hidden_dim": HIDDEN, "bidirectional": [False], "residual": False, "reverse_source": False,
+        "dropout": 0.3, "dropout_kind": "locked", "state_dropout": 0.3,
+    }  # fmt: skip
+    keywords |= options
+    dropout, kind = keywords["dropout"], keywords["dropout_kind"]
+    embedder = Embedder(nn.Embedding(VOCAB, EMBED), dropout=dropout, dropout_kind=kind, word_dropout=word_dropout)
+    return RecurrentEncoder(embedder=embedder, **keywords).double().eval()
 
 
 def batch(sentences: list[list[int]], width: int | None = None, pad: int = 0) -> tuple[Tensor, Tensor]:
@@ -37,76 +44,106 @@ def batch(sentences: list[list[int]], width: int | None = None, pad: int = 0) ->
     return torch.tensor(rows), torch.tensor([len(ids) for ids in sentences])
 
 
-def encode(encoder: Encoder, sentences: list[list[int]], **options: int) -> EncoderOutput:
+def encode(encoder: RecurrentEncoder, sentences: list[list[int]], **options: int) -> EncoderOutput:
     output: EncoderOutput = encoder(*batch(sentences, **options))
     return output
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_batch_mates_and_padding_never_change_a_sentence(shape: str) -> None:
-    encoder = new_encoder(**SHAPES[shape])
+@each_shape
+@pytest.mark.parametrize("cell", CELLS)
+def test_batch_mates_and_padding_never_change_a_sentence(shape: str, cell: str) -> None:
+    encoder = new_encoder(cell=cell, **SHAPES[shape])
     together = encode(encoder, SENTENCES, width=9, pad=8)
     for row, ids in enumerate(SENTENCES):
         alone = encode(encoder, [ids])
-        torch.testing.assert_close(together.h[row], alone.h[0])
-        torch.testing.assert_close(together.c[row], alone.c[0])
+        torch.testing.assert_close(together.vector[row], alone.vector[0])
         torch.testing.assert_close(together.memory[row, : len(ids)], alone.memory[0])
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each_shape
 def test_memory_is_0_and_mask_is_false_at_padding_only(shape: str) -> None:
     together = encode(new_encoder(**SHAPES[shape]), SENTENCES, width=9, pad=8)
     assert together.mask.tolist() == [[position < len(ids) for position in range(9)] for ids in SENTENCES]
     assert torch.equal(together.memory.any(dim=-1), together.mask)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@each_shape
 def test_sizes_are_those_that_output_dim_says(shape: str) -> None:
     encoder = new_encoder(**SHAPES[shape])
     together = encode(encoder, SENTENCES)
-    assert encoder.output_dim == HIDDEN * (2 if "both" in shape else 1)
+    both = SHAPES[shape].get("bidirectional", [False])
+    assert len(encoder.layers) == len(both)
+    assert encoder.output_dim == SHAPES[shape].get("hidden_dim", HIDDEN) * (2 if both[-1] else 1)
     assert together.memory.shape == (4, 6, encoder.output_dim)
-    assert together.h.shape == together.c.shape == (4, encoder.output_dim)
+    assert together.vector.shape == (4, encoder.output_dim)
 
 
 def test_the_vector_is_the_state_after_the_last_token_read() -> None:
     output = encode(new_encoder(), SENTENCES)
     for row, ids in enumerate(SENTENCES):
-        torch.testing.assert_close(output.h[row], output.memory[row, len(ids) - 1])
+        torch.testing.assert_close(output.vector[row], output.memory[row, len(ids) - 1])
 
 
 def test_the_vector_of_two_directions_is_the_last_forward_and_the_first_backward_state() -> None:
-    output = encode(new_encoder(bidirectional=True), SENTENCES)
+    output = encode(new_encoder(bidirectional=[True]), SENTENCES)
     for row, ids in enumerate(SENTENCES):
         both = [output.memory[row, len(ids) - 1, :HIDDEN], output.memory[row, 0, HIDDEN:]]
-        torch.testing.assert_close(output.h[row], torch.cat(both))
+        torch.testing.assert_close(output.vector[row], torch.cat(both))
 
 
 def test_the_deep_vector_is_that_of_the_top_layer() -> None:
-    output = encode(new_encoder(layers=3), [[5, 6, 7]])
-    torch.testing.assert_close(output.h[0], output.memory[0, -1])
+    output = encode(new_encoder(bidirectional=[True, False, False]), [[5, 6, 7]])
+    torch.testing.assert_close(output.vector[0], output.memory[0, -1])
 
 
-def test_reading_reversed_equals_reading_the_reversed_sentence() -> None:
+def test_reading_reversed_equals_reading_the_reversed_sentence_and_memory_keeps_the_order_of_the_source() -> None:
     found = encode(new_encoder(reverse_source=True), SENTENCES)
     expected = encode(new_encoder(), [ids[::-1] for ids in SENTENCES])
-    torch.testing.assert_close(found.h, expected.h)
-    assert not torch.allclose(found.h, encode(new_encoder(), SENTENCES).h)
+    torch.testing.assert_close(found.vector, expected.vector)
+    for row, ids in enumerate(SENTENCES):
+        torch.testing.assert_close(found.memory[row, : len(ids)], expected.memory[row, : len(ids)].flip(0))
+    assert not torch.allclose(found.vector, encode(new_encoder(), SENTENCES).vector)
 
 
-def test_embeddings_enter_at_variance_1() -> None:
-    """They are drawn with variance 1 / E, so that they can be output weights too."""
-    encoder = new_encoder()
-    scaled = new_encoder()
-    scaled.embed_scale = 1.0
+@pytest.mark.parametrize("residual", [True, False])
+def test_an_input_is_added_exactly_where_sizes_are_equal(residual: bool) -> None:
+    """Layers that say nothing pass the embeddings on, and the vector, the last layer's own state, is 0."""
+    encoder = new_encoder(bidirectional=[False, False], hidden_dim=EMBED, residual=residual)
+    wider = new_encoder(bidirectional=[False, False], residual=residual)
     with torch.no_grad():
-        scaled.embedding.weight.mul_(EMBED**0.5)
-    torch.testing.assert_close(encode(encoder, SENTENCES).h, encode(scaled, SENTENCES).h)
+        for parameter in [*encoder.layers.parameters(), *wider.layers[1].parameters()]:
+            parameter.zero_()
+    [ids] = SENTENCES[:1]
+    output = encode(encoder, [ids])
+    expected = encoder.embedder(torch.tensor([ids]))
+    torch.testing.assert_close(output.memory, expected if residual else torch.zeros_like(expected))
+    assert not output.vector.any()
+    first, _ = wider.layers[0](wider.embedder(torch.tensor([ids])), torch.tensor([len(ids)]))
+    torch.testing.assert_close(encode(wider, [ids]).memory, first if residual else torch.zeros_like(first))
 
 
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.lists(st.integers(1, 99), min_size=1, max_size=7), min_size=1, max_size=5), st.integers(0, 3))
-def test_reverse_rows_turns_the_tokens_around_and_leaves_the_padding(sentences: list[list[int]], more: int) -> None:
-    width = max(map(len, sentences)) + more
-    reversed_ids, _ = batch([ids[::-1] for ids in sentences], width=width)
-    assert torch.equal(reverse_rows(*batch(sentences, width=width)), reversed_ids)
+@pytest.mark.parametrize(
+    ("options", "acts"),
+    [
+        ({"dropout": 0.5}, True),
+        ({"word_dropout": 0.5}, True),
+        ({"state_dropout": 0.5}, True),
+        ({}, False),
+    ],
+)
+def test_each_dropout_acts_in_training_only(options: dict[str, float], acts: bool) -> None:
+    none = {"dropout": 0.0, "word_dropout": 0.0, "state_dropout": 0.0}
+    expected = encode(new_encoder(bidirectional=[True, False], **none), SENTENCES).memory  # type: ignore[arg-type]
+    encoder = new_encoder(bidirectional=[True, False], **none | options)  # type: ignore[arg-type]
+    assert torch.equal(encode(encoder, SENTENCES).memory, expected)
+    assert torch.allclose(encode(encoder.train(), SENTENCES).memory, expected) is not acts
+
+
+def test_dropout_stands_between_layers() -> None:
+    """And not before the first, where the embedder has its own, nor after the last."""
+    for layers in (1, 2):
+        encoder = new_encoder(bidirectional=[False] * layers, dropout=0.5, word_dropout=0.0, state_dropout=0.0)
+        encoder.embedder.eval()
+        expected = encode(encoder, SENTENCES).memory
+        encoder.dropout.train()
+        assert torch.allclose(encode(encoder, SENTENCES).memory, expected) is (layers == 1)

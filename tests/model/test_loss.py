@@ -1,18 +1,22 @@
 """What training minimises."""
 
+import math
+
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.model.loss import smoothed_loss
-from nmt.model.seq2seq import real_positions
+from nmt.model.loss import agreement_loss, sampled_loss, smoothed_loss
+from nmt.model.model import real_positions
 
-ROWS, WIDTH, VOCAB = 4, 6, 7
+ROWS, WIDTH, VOCAB, EMBED = 4, 6, 30, 5
 LENGTHS = torch.tensor([6, 1, 4, 3])
+TARGETS = torch.tensor([3, 17, 3, 4, 29, 0, 3, 8, 17])  # six types
+each_smoothing = pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.9])
 
 
-def random_logits(*sizes: int) -> Tensor:
+def randn(*sizes: int) -> Tensor:
     return torch.randn(sizes, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
 
 
@@ -20,9 +24,9 @@ def random_targets(*sizes: int) -> Tensor:
     return torch.randint(VOCAB, sizes, generator=torch.Generator().manual_seed(8))
 
 
-@pytest.mark.parametrize("label_smoothing", [0.0, 0.1, 0.9])
+@each_smoothing
 def test_equals_torch_cross_entropy_and_so_does_its_gradient(label_smoothing: float) -> None:
-    logits, tgt = random_logits(9, VOCAB).requires_grad_(), random_targets(9)
+    logits, tgt = randn(9, VOCAB).requires_grad_(), random_targets(9)
     loss = smoothed_loss(logits, tgt, label_smoothing=label_smoothing)
     expected = functional.cross_entropy(logits, tgt, label_smoothing=label_smoothing, reduction="sum")
     torch.testing.assert_close(loss.total, expected)
@@ -30,7 +34,7 @@ def test_equals_torch_cross_entropy_and_so_does_its_gradient(label_smoothing: fl
 
 
 def test_nll_is_plain_whatever_the_smoothing_and_carries_no_gradient() -> None:
-    logits, tgt = random_logits(9, VOCAB).requires_grad_(), random_targets(9)
+    logits, tgt = randn(9, VOCAB).requires_grad_(), random_targets(9)
     loss = smoothed_loss(logits, tgt, label_smoothing=0.3)
     torch.testing.assert_close(loss.nll, functional.cross_entropy(logits.detach(), tgt, reduction="sum"))
     assert not loss.nll.requires_grad
@@ -38,7 +42,7 @@ def test_nll_is_plain_whatever_the_smoothing_and_carries_no_gradient() -> None:
 
 
 def test_sums_and_counts_add_up_over_any_split() -> None:
-    logits, tgt = random_logits(9, VOCAB), random_targets(9)
+    logits, tgt = randn(9, VOCAB), random_targets(9)
     whole = smoothed_loss(logits, tgt, label_smoothing=0.1)
     parts = [smoothed_loss(logits[part], tgt[part], label_smoothing=0.1) for part in (slice(4), slice(4, None))]
     torch.testing.assert_close(whole.total, parts[0].total + parts[1].total)
@@ -47,7 +51,7 @@ def test_sums_and_counts_add_up_over_any_split() -> None:
 
 
 def test_only_real_positions_count_whatever_stands_in_the_padding() -> None:
-    logits, tgt = random_logits(ROWS, WIDTH, VOCAB), random_targets(ROWS, WIDTH)
+    logits, tgt = randn(ROWS, WIDTH, VOCAB), random_targets(ROWS, WIDTH)
     loss = smoothed_loss(real_positions(logits, LENGTHS), real_positions(tgt, LENGTHS), label_smoothing=0.1)
     padding = torch.arange(WIDTH) >= LENGTHS[:, None]
     logits[padding], tgt[padding] = torch.nan, 0
@@ -57,7 +61,94 @@ def test_only_real_positions_count_whatever_stands_in_the_padding() -> None:
     assert loss.tokens == LENGTHS.sum()
 
 
-def test_real_positions_come_row_after_row() -> None:
-    table = torch.arange(ROWS * WIDTH).view(ROWS, WIDTH)
-    expected = [int(table[row, position]) for row, length in enumerate(LENGTHS) for position in range(length)]
-    assert real_positions(table, LENGTHS).tolist() == expected
+# --- of two passes ---
+
+
+def test_two_passes_that_agree_are_as_one() -> None:
+    logits, tgt = randn(9, VOCAB), random_targets(9)
+    found = agreement_loss(logits.repeat(2, 1), tgt, label_smoothing=0.1, weight=3.0)
+    torch.testing.assert_close(found, smoothed_loss(logits, tgt, label_smoothing=0.1))
+
+
+@pytest.mark.parametrize("weight", [0.5, 3.0])
+def test_where_two_passes_differ_both_divergences_count(weight: float) -> None:
+    """A fourth of each, beside the mean of the two losses."""
+    logits, tgt = randn(18, VOCAB).requires_grad_(), random_targets(9)
+    found = agreement_loss(logits, tgt, label_smoothing=0.1, weight=weight)
+    losses = [smoothed_loss(half, tgt, label_smoothing=0.1) for half in logits.split(9)]
+    log_p, log_q = logits.log_softmax(dim=-1).split(9)
+    divergences = sum(
+        functional.kl_div(other, one, reduction="sum", log_target=True)
+        for one, other in ((log_p, log_q), (log_q, log_p))
+    )
+    expected = (losses[0].total + losses[1].total) / 2 + weight / 4 * divergences
+    torch.testing.assert_close(found.total, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(total, logits)[0] for total in (found.total, expected)))
+    torch.testing.assert_close(found.nll, (losses[0].nll + losses[1].nll) / 2)
+    assert found.tokens == 9
+    assert not found.nll.requires_grad
+
+
+# --- over a sample of the vocabulary ---
+
+
+def new_output() -> nn.Linear:
+    torch.manual_seed(5)
+    return nn.Linear(EMBED, VOCAB).double()
+
+
+@each_smoothing
+@pytest.mark.parametrize("samples", [VOCAB - 6, VOCAB, 10 * VOCAB])
+def test_a_sample_of_all_is_the_smoothed_loss_and_has_its_gradients(label_smoothing: float, samples: int) -> None:
+    output, readouts = new_output(), randn(9, EMBED).requires_grad_()
+    found = sampled_loss(readouts, TARGETS, output, samples=samples, label_smoothing=label_smoothing)
+    expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=label_smoothing)
+    torch.testing.assert_close(found, expected)
+    wanted = [readouts, output.weight, output.bias]
+    gradients = (torch.autograd.grad(loss.total, wanted) for loss in (found, expected))
+    for own, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, theirs)
+    assert not found.nll.requires_grad
+
+
+@pytest.mark.parametrize("samples", [1, 7])
+def test_a_sample_is_the_batchs_own_types_and_so_many_others(samples: int) -> None:
+    """No other weight of the output layer is moved."""
+    output = new_output()
+    sampled_loss(randn(9, EMBED), TARGETS, output, samples=samples, label_smoothing=0.1).total.backward()
+    assert output.weight.grad is not None
+    touched = set(output.weight.grad.any(dim=-1).nonzero().squeeze(1).tolist())
+    types = set(TARGETS.tolist())
+    assert types < touched
+    assert len(touched) == len(types) + samples
+
+
+def test_estimates_of_the_sum_and_of_the_mean_over_the_vocabulary_have_no_bias() -> None:
+    """Read off the losses of one position: nll = log sum - target's logit, and smoothing adds the mean logit."""
+    output, readouts, tgt, draws = new_output(), 2.0 * randn(1, EMBED), torch.tensor([17]), 3000
+    logits = output(readouts)[0].detach()
+    sums, means = [], []
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for _ in range(draws):
+            loss = sampled_loss(readouts, tgt, output, samples=6, label_smoothing=0.5)
+            log_sum = loss.nll + logits[17]
+            sums.append(log_sum.exp())
+            means.append(loss.nll + log_sum - 2.0 * loss.total)
+    for found, truth in ((sums, logits.exp().sum()), (means, logits.mean())):
+        estimates = torch.stack(found)
+        error = float(estimates.std()) / math.sqrt(draws)
+        assert error < 0.02 * float(logits.exp().sum())  # sharp enough to tell
+        assert abs(float(estimates.mean() - truth)) < 4 * error
+
+
+def test_draws_come_from_torchs_generator_and_differ() -> None:
+    output = new_output()
+    found = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        found.append(
+            [float(sampled_loss(randn(9, EMBED), TARGETS, output, samples=4, label_smoothing=0.0).nll) for _ in "ab"]
+        )
+    assert found[0] == found[1]
+    assert len({value for losses in found for value in losses}) == 4

@@ -1,7 +1,6 @@
-"""The whole model, in all its shapes."""
+"""The whole encoder-decoder, in all its shapes: search sees what training saw."""
 
 import itertools
-from typing import Literal
 
 import pytest
 import torch
@@ -9,42 +8,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
+from toy_model import SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS, VOCAB, new_model, step_by_step
 
-from nmt.model.seq2seq import Seq2Seq, build_model
-from nmt.recipe import ModelSection
+from nmt.model.attention import ATTENTIONS
+from nmt.model.cells import CELLS
+from nmt.model.seq2seq import Seq2Seq
+from nmt.search.beam import BeamOptions, beam_search
+from nmt.search.hypothesis import Hypothesis
+from nmt.search.penalty import LengthPenalty
 
-SRC_VOCAB = TGT_VOCAB = 12
-BASE = {"embed_dim": 4, "encoder_dim": 3, "decoder_dim": 5, "dropout": 0.4}
-CHOICES = {
-    "encoder_layers": (1, 2),
-    "decoder_layers": (1, 2),
-    "bidirectional": (True, False),
-    "reverse_source": (True, False),
-    "feed_vector": (True, False),
-    "tie": ("none", "tgt", "all"),
+PAD, BOS, EOS = 0, 2, 3
+each_attention = pytest.mark.parametrize("attention", ATTENTIONS)
+either = pytest.mark.parametrize("input_feeding", [False, True])
+
+DECODERS = {
+    "cell": tuple(CELLS),
+    "attention": tuple(ATTENTIONS),
+    "input_feeding": (False, True),
+    "deep_output": (False, True),
 }
-SHAPES = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
-
-SRC = torch.tensor([[5, 6, 7, 3, 0], [8, 3, 0, 0, 0], [4, 9, 10, 11, 3]])
-SRC_LENGTHS = torch.tensor([4, 2, 5])
-TGT_IN = torch.tensor([[2, 5, 4, 0], [2, 9, 9, 9], [2, 0, 0, 0]])
-TGT_LENGTHS = torch.tensor([3, 4, 1])
-
-
-def new_model(**options: object) -> Seq2Seq:
-    torch.manual_seed(10)
-    section = ModelSection(**(BASE | options))  # type: ignore[arg-type]
-    return build_model(section, src_vocab_size=SRC_VOCAB, tgt_vocab_size=TGT_VOCAB).double().eval()
-
-
-def step_by_step(model: Seq2Seq, src: Tensor, src_lengths: Tensor, tgt_in: Tensor) -> Tensor:
-    """The log-probabilities (B, T, V) that search would see."""
-    state = model.start(src, src_lengths)
-    log_probs = []
-    for position in range(tgt_in.size(1)):
-        scores, state = model.step(tgt_in[:, position], state)
-        log_probs.append(scores)
-    return torch.stack(log_probs, dim=1)
+ENCODERS: list[dict[str, object]] = [
+    {"bidirectional": "none", "reverse_source": True},
+    {"bidirectional": "none", "encoder_layers": 2, "encoder_dim": 4, "residual": True},
+    {"bidirectional": "first", "encoder_layers": 3, "decoder_layers": 2, "residual": True},
+    {"bidirectional": "all", "encoder_layers": 2, "reverse_source": True, "cell": "gru"},
+    {"bidirectional": "all", "decoder_layers": 3, "residual": True, "input_feeding": True},
+    {"encoder": "convolutional", "encoder_layers": 2, "attention": "mlp"},
+    {"encoder": "convolutional", "attention": "none", "kernel_size": 5, "cell": "rnn"},
+    {"attention": "none", "feed_vector": False},
+    {"attention": "none", "feed_vector": False, "input_feeding": True, "tie": "none"},
+    {"state_dropout": 0.4, "word_dropout": 0.4, "dropout_kind": "plain"},
+]
+SHAPES = [dict(zip(DECODERS, values, strict=True)) for values in itertools.product(*DECODERS.values())] + ENCODERS
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape.values())))
@@ -56,18 +51,25 @@ def test_step_by_step_equals_teacher_forcing(shape: dict[str, object]) -> None:
     torch.testing.assert_close(torch.cat(real), forced)
 
 
-@pytest.mark.parametrize("bidirectional", [True, False])
-@pytest.mark.parametrize("reverse_source", [True, False])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "-".join(map(str, shape.values())))
+def test_batch_mates_never_change_readouts(shape: dict[str, object]) -> None:
+    model = new_model(**shape)
+    together = model.readouts(SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS).split(TGT_LENGTHS.tolist())
+    for row, (src_length, tgt_length) in enumerate(zip(SRC_LENGTHS, TGT_LENGTHS, strict=True)):
+        src, tgt_in = SRC[row : row + 1, :src_length], TGT_IN[row : row + 1, :tgt_length]
+        alone = model.readouts(src, src_length[None], tgt_in, tgt_length[None])
+        torch.testing.assert_close(together[row], alone)
+
+
+@each_attention
 @settings(deadline=None, max_examples=15)
 @given(
-    sentences=st.lists(st.lists(st.integers(0, SRC_VOCAB - 1), min_size=1, max_size=6), min_size=1, max_size=4),
+    sentences=st.lists(st.lists(st.integers(0, VOCAB - 1), min_size=1, max_size=6), min_size=1, max_size=4),
     more=st.integers(0, 3),
-    pad=st.integers(0, SRC_VOCAB - 1),
+    pad=st.integers(0, VOCAB - 1),
 )
-def test_batch_mates_and_padding_never_change_log_probs(
-    bidirectional: bool, reverse_source: bool, sentences: list[list[int]], more: int, pad: int
-) -> None:
-    model = new_model(bidirectional=bidirectional, reverse_source=reverse_source, encoder_layers=2)
+def test_padding_never_changes_log_probs(attention: str, sentences: list[list[int]], more: int, pad: int) -> None:
+    model = new_model(attention=attention, encoder_layers=2, bidirectional="all", reverse_source=True)
     width = max(map(len, sentences)) + more
     src = torch.tensor([ids + [pad] * (width - len(ids)) for ids in sentences])
     lengths = torch.tensor([len(ids) for ids in sentences])
@@ -83,76 +85,66 @@ def test_log_probs_are_those_of_a_distribution() -> None:
     torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(3, 4, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("tie", CHOICES["tie"])
-def test_tying_shares_the_storage(tie: str) -> None:
-    model = new_model(tie=tie)
-    source, target, output = (
-        layer.weight.data_ptr() for layer in (model.encoder.embedding, model.decoder.embedding, model.output)
+def search(model: Seq2Seq, src: Tensor, lengths: Tensor, max_lengths: Tensor) -> list[list[Hypothesis]]:
+    return beam_search(
+        model.step,
+        model.start(src, lengths),
+        max_lengths=max_lengths,
+        options=BeamOptions(3, LengthPenalty("average"), 3),
+        bos_id=BOS,
+        eos_id=EOS,
+        suppress_ids=(PAD, 1, BOS),
     )
-    assert (output == target) is (tie != "none")
-    assert (source == target) is (tie == "all")
 
 
-def test_two_vocabularies_may_differ_in_size() -> None:
-    section = ModelSection(**(BASE | {"tie": "tgt"}))  # type: ignore[arg-type]
-    model = build_model(section, src_vocab_size=SRC_VOCAB, tgt_vocab_size=20).double().eval()
-    assert step_by_step(model, SRC, SRC_LENGTHS, TGT_IN).shape == (3, 4, 20)
-
-
-@pytest.mark.parametrize("tie", CHOICES["tie"])
-def test_logits_begin_near_0(tie: Literal["none", "tgt", "all"]) -> None:
-    """So that training begins at the uniform distribution's loss, log V."""
-    model = build_model(ModelSection(tie=tie), src_vocab_size=500, tgt_vocab_size=500).eval()
-    logits = model(SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS)
-    assert logits.std() < 1.0
-
-
-@pytest.mark.parametrize("feed_vector", [True, False])
-@pytest.mark.parametrize("tie", CHOICES["tie"])
-def test_a_gradient_reaches_every_parameter(tie: str, feed_vector: bool) -> None:
-    model = new_model(tie=tie, feed_vector=feed_vector, encoder_layers=2, decoder_layers=2, dropout=0.0).train()
-    model(SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS).square().sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None and parameter.grad.any(), name
-
-
-@pytest.mark.parametrize("tie", CHOICES["tie"])
-def test_weights_go_round(tie: str) -> None:
-    model, other = new_model(tie=tie), new_model(tie=tie)
+@each_attention
+@either
+def test_batch_mates_never_change_what_a_beam_finds(attention: str, input_feeding: bool) -> None:
+    """Sentences leave the batch one after the other, and those that stay keep their own source."""
+    model = new_model(attention=attention, input_feeding=input_feeding, deep_output=True)
     with torch.no_grad():
-        for parameter in other.parameters():
-            parameter.add_(1.0)
-    other.load_weights({name: tensor.clone() for name, tensor in model.weights().items()})
-    assert torch.equal(step_by_step(other, SRC, SRC_LENGTHS, TGT_IN), step_by_step(model, SRC, SRC_LENGTHS, TGT_IN))
+        model.output.weight.mul_(3.0)  # else all hypotheses are about as good
+    max_lengths = torch.tensor([7, 2, 5])
+    together = search(model, SRC, SRC_LENGTHS, max_lengths)
+    for row, length in enumerate(SRC_LENGTHS):
+        [alone] = search(model, SRC[row : row + 1, :length], length[None], max_lengths[row : row + 1])
+        assert [hypothesis.ids for hypothesis in together[row]] == [hypothesis.ids for hypothesis in alone]
+        assert [hypothesis.score for hypothesis in together[row]] == pytest.approx([h.score for h in alone], rel=1e-5)
 
 
-def test_loading_copies_the_weights_and_keeps_tensors_apart() -> None:
-    model, other = new_model(), new_model()
-    with torch.no_grad():
-        next(other.parameters()).fill_(3.0)
-    other.load_weights(model.weights())
-    with torch.no_grad():
-        next(model.parameters()).fill_(4.0)
-    assert not (next(other.parameters()) == 4.0).any()
+@each_attention
+def test_a_hypothesis_of_a_beam_is_as_probable_as_teacher_forcing_says(attention: str) -> None:
+    model = new_model(attention=attention, input_feeding=True, decoder_layers=2)
+    for row, hypotheses in enumerate(search(model, SRC, SRC_LENGTHS, torch.tensor([4, 3, 5]))):
+        assert len(hypotheses) == 3
+        for found in hypotheses:
+            src, length = SRC[row : row + 1], SRC_LENGTHS[row : row + 1]
+            tgt_in, tgt_length = torch.tensor([[BOS, *found.ids]]), torch.tensor([len(found.ids) + 1])
+            log_probs = functional.log_softmax(model(src, length, tgt_in, tgt_length), dim=-1)
+            forced = log_probs.gather(1, torch.tensor([[*found.ids, EOS]]).T).squeeze(1)
+            assert list(found.token_log_probs) == pytest.approx(forced.tolist(), rel=1e-5)
 
 
-def test_weights_hold_each_tensor_once_tied_or_not() -> None:
-    for tie in ("none", "tgt", "all"):
-        pointers = [tensor.data_ptr() for tensor in new_model(tie=tie).weights().values()]
-        assert len(set(pointers)) == len(pointers)
+@each_attention
+@either
+def test_the_source_is_prepared_once_a_search_and_never_again(
+    attention: str, input_feeding: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = new_model(attention=attention, input_feeding=input_feeding)
+    module, calls = model.decoder.attention, {"prepare": 0, "key": 0, "value": 0}
 
+    def count(name: str) -> None:
+        calls[name] += 1
 
-def test_weights_of_other_names_or_shapes_are_refused_and_named() -> None:
-    model = new_model(tie="tgt")
-    before = {name: tensor.clone() for name, tensor in model.weights().items()}
-    with pytest.raises(ValueError, match=r"not in both: output\.bias$"):
-        model.load_weights({name: tensor for name, tensor in before.items() if name != "output.bias"})
-    with pytest.raises(ValueError, match=r"not in both: output\.bais$"):
-        model.load_weights(before | {"output.bais": before["output.bias"]})
-    with pytest.raises(ValueError, match=r"output\.bias: shape \(13,\), wanted \(12,\)"):
-        model.load_weights(before | {"output.bias": torch.zeros(13)})
-
-
-def test_the_seed_decides_the_first_weights() -> None:
-    first, again = new_model().weights(), new_model().weights()
-    assert all(torch.equal(first[name], again[name]) for name in first)
+    for name, layer in module.named_children():
+        if name in calls:
+            layer.register_forward_hook(lambda *_, name=name: count(name))
+    prepare = module.prepare
+    monkeypatch.setattr(module, "prepare", lambda encoded: (count("prepare"), prepare(encoded))[1])
+    search(model, SRC, SRC_LENGTHS, torch.tensor([4, 3, 5]))
+    once = {name: int(name in dict(module.named_children())) for name in ("key", "value")}
+    assert calls == {"prepare": 1, **once}
+    assert once["key"] == (attention in ("general", "mlp", "local", "multihead"))
+    calls.update(dict.fromkeys(calls, 0))
+    model(SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS)
+    assert calls == {"prepare": 1, **once}

@@ -15,7 +15,7 @@ REPORT: Values = {
     "event": "train", "step": 20, "epoch": 3, "loss": 1.2345, "ppl": 3.21, "learning_rate": 0.002,
     "gradient_norm": 0.75, "tokens": 900, "tokens_per_second": 12345.6,
 }  # fmt: skip
-VALID: Values = {"event": "valid", "step": 20, "bleu": 12.345, "best_bleu": 12.345, "seconds": 1.26}
+VALID: Values = {"event": "valid", "step": 20, "bleu": 12.345, "ppl": 4.567, "best_bleu": 12.345, "seconds": 1.26}
 SAMPLE = Sample("Hallo [bold]Welt[/bold] :smile: [/]", "Hello\\", "[link=x]y")
 
 
@@ -36,9 +36,9 @@ def test_where_there_is_no_terminal_there_are_plain_lines_only() -> None:
     text = "epoch 3  loss 1.234  ppl 3.21  lr 2.0e-03  grad 0.75  12,346 tok/s"
     assert shown(terminal=False).split("\n") == [
         f"step 20/40  {text}",
-        "valid step 20  BLEU 12.35  1.3 s  (best so far)",
+        "valid step 20  BLEU 12.35  ppl 4.57  1.3 s  (best so far)",
         f"step 20/40  {text}  best BLEU 12.35",
-        "valid step 20  BLEU 12.35  1.3 s",
+        "valid step 20  BLEU 12.35  ppl 4.57  1.3 s",
         "",
     ]
 

@@ -14,7 +14,7 @@ from nmt.run_dir import load_training
 from nmt.train.trainer import Trainer
 from nmt.translator import load
 
-TIMING = ("tokens_per_second", "seconds")
+TIMING = ("tokens_per_second", "seconds", "elapsed_seconds")
 TRAIN_FIELDS = [
     "event",
     "step",
@@ -25,8 +25,9 @@ TRAIN_FIELDS = [
     "gradient_norm",
     "tokens",
     "tokens_per_second",
+    "elapsed_seconds",
 ]
-VALID_FIELDS = ["event", "step", "bleu", "best_bleu", "seconds"]
+VALID_FIELDS = ["event", "step", "bleu", "ppl", "best_bleu", "seconds", "elapsed_seconds"]
 
 KINDS: dict[str, dict[str, object]] = {
     "adam, average, locked dropout": {"train.ema_decay": 0.9},
@@ -57,12 +58,13 @@ def all_but_time(run: Path) -> dict[str, Any]:
     """All that a run folder holds, less what a clock put there: two runs are the same when these are."""
     state = load_training(run)
     assert state is not None
-    totals = {name: value for name, value in state.values["progress"]["totals"].items() if name != "seconds"}
+    progress = state.values["progress"]
+    totals = {name: value for name, value in progress["totals"].items() if name != "seconds"}
     rows = json.loads((run / "scores.json").read_bytes()) if (run / "scores.json").exists() else []
     return {
         "model": (run / "model.safetensors").read_bytes(),
         "tensors": {name: tensor.tolist() for name, tensor in state.tensors.items()},
-        "values": state.values | {"progress": state.values["progress"] | {"totals": totals}, "max_minutes": None},
+        "values": state.values | {"progress": progress | {"totals": totals, "seconds": None}, "max_minutes": None},
         "metrics": [{k: v for k, v in line.items() if k not in TIMING} for line in metrics(run)],
         "hypotheses": {file.name: file.read_bytes() for file in (run / "hypotheses").iterdir()},
         "scores": [{k: v for k, v in row.items() if k not in TIMING} for row in rows],
@@ -193,7 +195,7 @@ def test_a_time_limit_is_turned_into_steps_once_and_then_changes_nothing(recipe:
 def test_the_model_kept_is_the_one_that_validated_best(recipe: Path, tmp_path: Path) -> None:
     """A learning rate that jumps up after the best validation spoils the weights, but not the model that is kept."""
     run = tmp_path / "run"
-    rates = {30: 5.0}  # from step 30 on
+    rates = {50: 100.0}  # from step 50 on
     update = Trainer.update
 
     def spoiled(self: Trainer) -> object:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.data.batches import BatchStream, IdTable, Position
 from nmt.errors import TrainingError
-from nmt.model.seq2seq import Seq2Seq, build_model
+from nmt.model.build import AnyModel, build_model
 from nmt.recipe import ModelSection, TrainSection
 from nmt.run_dir import TrainingState
 from nmt.train.optim import LearningRate
@@ -25,13 +25,13 @@ def stream(start: Position) -> BatchStream:
     return BatchStream(lambda epoch: (table, table), batch_tokens=40, seed=1, start=start)
 
 
-def new_model(seed: int = 1) -> Seq2Seq:
+def new_model(seed: int = 1) -> AnyModel:
     torch.manual_seed(seed)
     section = ModelSection(embed_dim=8, encoder_dim=6, decoder_dim=10, dropout=0.2)
     return build_model(section, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB)
 
 
-def new_trainer(saved: TrainingState | None = None, model: Seq2Seq | None = None, **keys: object) -> Trainer:
+def new_trainer(saved: TrainingState | None = None, model: AnyModel | None = None, **keys: object) -> Trainer:
     section = TrainSection(**{"learning_rate": 0.02, "warmup_steps": 3, "max_steps": 20} | keys)  # type: ignore[arg-type]
     return Trainer(section=section, model=model or new_model(), stream=stream, saved=saved)
 
@@ -74,7 +74,7 @@ def test_a_report_counts_the_real_target_tokens_since_the_last_one() -> None:
         for _ in range(number):
             trainer.update()
         taken, batches = batches[:number], batches[number:]
-        assert trainer.report()["tokens"] == sum(batch.tgt_tokens for batch in taken)
+        assert trainer.report()["tokens"] == sum(int(batch.tgt_lengths.sum()) for batch in taken)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -96,8 +96,47 @@ def test_a_trainer_made_from_a_state_goes_on_as_the_other_would(optimizer: str, 
     for _ in range(5):
         second.update()
     assert same(second.state().tensors, first.state().tensors)
-    timeless = [{k: v for k, v in t.progress.as_json().items() if k != "totals"} for t in (first, second)]
+    timeless = [
+        {k: v for k, v in trainer.progress.as_json().items() if k not in ("totals", "seconds")}
+        for trainer in (first, second)
+    ]
     assert timeless[0] == timeless[1]
+
+
+def test_training_on_a_sample_of_the_vocabulary_goes_on_as_the_other_would_and_ends_in_time() -> None:
+    """Here in the first half of all steps; the sample is drawn anew at each of them."""
+
+    def going_on(state: TrainingState, steps: int, **keys: object) -> tuple[list[float], Trainer]:
+        trainer = new_trainer(copy.deepcopy(state), new_model(seed=2), **keys)
+        return [float(trainer.update().nll) for _ in range(steps)], trainer
+
+    sampling: dict[str, object] = {"sampled_softmax": 2, "sampled_share": 0.5}
+    seventh = new_trainer(**sampling)
+    for _ in range(7):
+        seventh.update()
+    state = seventh.state()
+    (losses, tenth), (again, _) = going_on(state, 3, **sampling), going_on(state, 3, **sampling)
+    assert losses == again
+    assert losses[0] != going_on(state, 1)[0][0]
+    state = tenth.state()
+    assert going_on(state, 10, **sampling)[0] == going_on(state, 10)[0]
+
+
+def test_agreement_is_between_two_passes_of_a_batch_under_different_dropout() -> None:
+    """So without dropout there is nothing to agree on, and a step is the same."""
+
+    def after_a_step(*, dropout: float, agreement: float) -> tuple[float, int]:
+        torch.manual_seed(1)
+        section = ModelSection(embed_dim=8, encoder_dim=6, decoder_dim=10, dropout=dropout)
+        model = build_model(section, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB)
+        loss = new_trainer(model=model, agreement=agreement).update()
+        return float(loss.total.detach()), loss.tokens
+
+    alone, agreeing = (after_a_step(dropout=0.0, agreement=agreement) for agreement in (0.0, 2.0))
+    assert agreeing == pytest.approx(alone, rel=1e-6)
+    weak, strong = (after_a_step(dropout=0.3, agreement=agreement) for agreement in (0.1, 50.0))
+    assert strong[0] > weak[0] + 1.0
+    assert strong[1] == weak[1] == alone[1]
 
 
 def test_a_state_is_a_copy_that_later_steps_leave_alone() -> None:

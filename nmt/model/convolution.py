@@ -1,0 +1,71 @@
+"""Source ids to a memory without recurrence: all positions at once."""
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.dropout import DROPOUTS
+from nmt.model.embedding import Embedder
+from nmt.model.encoder import EncoderOutput
+
+
+def sinusoids(length: int, size: int, device: torch.device) -> Tensor:
+    """Waves whose lengths grow from 2 pi to 10000 * 2 pi, as position embeddings: (length, size).
+
+    Vaswani et al. 2017, section 3.5. Shifting two positions alike keeps the product of their embeddings.
+    """
+    pairs = torch.arange((size + 1) // 2, device=device)  # a sine and a cosine each
+    angles = torch.arange(length, device=device)[:, None] * 10000.0 ** (-2.0 * pairs / size)  # (length, size / 2)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :size]
+
+
+class ConvolutionalEncoder(nn.Module):
+    """A stack of convolutions over the source, each added to its input, then a tanh (Gehring et al. 2017, section 3.2).
+
+    Two things differ from the paper ("A Convolutional Encoder Model for Neural Machine Translation"): its position
+    embeddings are learned and so end somewhere, ours are sinusoids, which fit a sentence of any length; and it has a
+    second stack for the values that attention averages, where here one stack gives both keys and values.
+    Padding never enters: it is 0 before every convolution, as is what lies beyond a sentence's ends.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedder: Embedder,
+        hidden_dim: int,
+        layers: int,
+        kernel_size: int,
+        dropout: float,
+        dropout_kind: str,
+    ) -> None:
+        """`kernel_size` is odd: a position sees (kernel_size - 1) / 2 more on each side with each layer.
+
+        Weights are Xavier uniform (Glorot & Bengio 2010): a convolution keeps the variance of its input, adding the
+        two doubles it, the tanh lowers it; so it settles on one value whatever the depth.
+        """
+        super().__init__()
+        assert kernel_size % 2 == 1
+        self.embedder = embedder
+        self.output_dim = hidden_dim
+        self.project = nn.Identity() if embedder.dim == hidden_dim else nn.Linear(embedder.dim, hidden_dim)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(hidden_dim, hidden_dim, kernel_size, padding=kernel_size // 2) for _ in range(layers)
+        )
+        for name, parameter in [*self.project.named_parameters(), *self.layers.named_parameters()]:
+            (nn.init.zeros_ if name.endswith("bias") else nn.init.xavier_uniform_)(parameter)
+        self.dropout = DROPOUTS[dropout_kind](dropout)
+
+    def forward(self, src: Tensor, src_lengths: Tensor) -> EncoderOutput:
+        """src (B, S) ids, src_lengths (B,), each at least 1 -> the encoder's output, D = H.
+
+        The sentence vector is the mean over the real positions, since no single one has seen the whole sentence. It is
+        our choice, not the paper's.
+        """
+        mask = torch.arange(src.size(1), device=src.device) < src_lengths[:, None]  # (B, S)
+        padding = ~mask[:, :, None]
+        words = self.embedder(src)  # (B, S, E)
+        positions = sinusoids(src.size(1), self.embedder.dim, src.device).to(words.dtype)  # (S, E)
+        x = self.project(words + positions).masked_fill(padding, 0.0)  # (B, S, H)
+        for layer in self.layers:
+            heard = self.dropout(layer(x.transpose(1, 2)).transpose(1, 2))  # (B, S, H)
+            x = torch.tanh(x + heard).masked_fill(padding, 0.0)
+        return EncoderOutput(memory=x, mask=mask, vector=x.sum(dim=1) / src_lengths[:, None])

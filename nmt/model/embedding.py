@@ -1,0 +1,36 @@
+"""Ids to what a recurrent layer reads."""
+
+from torch import Tensor, nn
+
+from nmt.model.dropout import DROPOUTS, WordDropout
+
+
+class Embedder(nn.Module):
+    """Looks up embeddings, scales them up, drops whole words and features in training.
+
+    `embedding` may be shared with the output layer, where it must be small: variance 1 / E. As an input it is scaled by
+    E^(1/4), halfway to variance 1, which learned faster than no scale and than sqrt(E), also the more so the larger the
+    learning rate: Adam moves every weight by as much, and the scale multiplies that.
+    """
+
+    def __init__(self, embedding: nn.Embedding, *, dropout: float, dropout_kind: str, word_dropout: float) -> None:
+        super().__init__()
+        self.embedding = embedding
+        self.scale = embedding.embedding_dim**0.25
+        self.word_dropout = WordDropout(word_dropout)
+        self.dropout = DROPOUTS[dropout_kind](dropout)
+
+    @property
+    def dim(self) -> int:
+        """E"""
+        return self.embedding.embedding_dim
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids (B, T) -> (B, T, E)."""
+        embedded: Tensor = self.dropout(self.word_dropout(self.embedding(ids) * self.scale))
+        return embedded
+
+    def step(self, ids: Tensor) -> Tensor:
+        """One position without dropout: ids (N,) -> (N, E)."""
+        embedded: Tensor = self.embedding(ids) * self.scale
+        return embedded

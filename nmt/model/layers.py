@@ -1,0 +1,195 @@
+"""Recurrent layers: a cell carried along a sequence, in one direction or both, and stacks of them.
+
+House letters: B batch (N rows in a step), T positions, I input size, H hidden size, L layers.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from nmt.model.cells import CELLS, LayerState
+from nmt.model.dropout import DROPOUTS, LockedDropout
+
+
+class Trace(NamedTuple):
+    """What went on in one layer: states after each position, T of them, and gates by name, each (B, T, H)."""
+
+    states: list[LayerState]
+    gates: dict[str, Tensor]
+
+
+class RecurrentLayer(nn.Module):
+    """One cell carried along positions in one direction.
+
+    `state_dropout` drops features of the recurrent state, the same ones at every position (Gal & Ghahramani 2016); with
+    it the layer goes step by step in training, otherwise in one fused call.
+    """
+
+    def __init__(self, cell: str, input_dim: int, hidden_dim: int, *, state_dropout: float = 0.0) -> None:
+        super().__init__()
+        self.cell = CELLS[cell]
+        self.fused = self.cell.new(input_dim, hidden_dim)
+        self.hidden_dim = hidden_dim
+        self.state_dropout = LockedDropout(state_dropout)
+
+    def zero_state(self, like: Tensor) -> LayerState:
+        """The state before a sequence of which nothing is known; like (N, ...) has its rows, type and device."""
+        rows = like.size(0)
+        return LayerState(
+            like.new_zeros(rows, self.hidden_dim), like.new_zeros(rows, self.hidden_dim if self.cell.long_term else 0)
+        )
+
+    def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
+        """x (B, T, I) -> outputs (B, T, H) and the state after the last position; no state: zeros."""
+        state = state or self.zero_state(x)
+        if self.training and self.state_dropout.p > 0.0:
+            return self._unrolled(x, state)
+        if self.cell.long_term:
+            outputs, (h, c) = self.fused(x, (state.h[None].contiguous(), state.c[None].contiguous()))
+            return outputs, LayerState(h[0], c[0])
+        outputs, h = self.fused(x, state.h[None].contiguous())
+        return outputs, LayerState(h[0], state.c)
+
+    def step(
+        self, x: Tensor, state: LayerState, drop: Callable[[Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, LayerState]:
+        """One position: x (N, I) -> output (N, H), and the state after it; `drop` is `state_dropout.for_steps`'s."""
+        if drop is not None:
+            state = LayerState(drop(state.h), state.c)
+        state, _ = self.cell.step(self.cell.project(x, self.fused), state, self.fused)
+        return state.h, state
+
+    def trace(self, x: Tensor, state: LayerState | None = None) -> Trace:
+        """The same pass written out, to look into: no dropout; gradients reach every state."""
+        state = state or self.zero_state(x)
+        states, steps = [], []
+        for projected in self.cell.project(x, self.fused).unbind(1):
+            state, gates = self.cell.step(projected, state, self.fused)
+            states.append(state)
+            steps.append(gates)
+        return Trace(states, {name: torch.stack([gates[name] for gates in steps], dim=1) for name in steps[0]})
+
+    def _unrolled(self, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        drop = self.state_dropout.for_steps(state.h)
+        outputs = []
+        for projected in self.cell.project(x, self.fused).unbind(1):
+            state, _ = self.cell.step(projected, LayerState(drop(state.h), state.c), self.fused)
+            outputs.append(state.h)
+        return torch.stack(outputs, dim=1), state
+
+
+def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
+    """Turn the real positions of each row around, padding stays: x (B, T) or (B, T, F), lengths (B,) -> the same."""
+    positions = torch.arange(x.size(1), device=x.device).expand(x.size(0), -1)  # (B, T)
+    mirrored = lengths[:, None] - 1 - positions
+    index = torch.where(mirrored >= 0, mirrored, positions)
+    return x.gather(1, index if x.dim() == 2 else index[:, :, None].expand_as(x))
+
+
+class Reader(nn.Module):
+    """A layer of an encoder: reads sequences of different lengths forward or, `bidirectional`, both ways.
+
+    Sequences are padded on the right and each direction begins at a real token, so padding is only ever read after all
+    that counts: nothing needs to be packed.
+    """
+
+    def __init__(
+        self, cell: str, input_dim: int, hidden_dim: int, *, bidirectional: bool, state_dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.ahead = RecurrentLayer(cell, input_dim, hidden_dim, state_dropout=state_dropout)
+        self.back = RecurrentLayer(cell, input_dim, hidden_dim, state_dropout=state_dropout) if bidirectional else None
+        self.output_dim = hidden_dim * (2 if bidirectional else 1)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """x (B, T, I), lengths (B,) -> outputs (B, T, D), and the final state of each direction, joined (B, D).
+
+        Outputs at padding mean nothing.
+        """
+        outputs, _ = self.ahead(x)  # (B, T, H)
+        last = outputs[torch.arange(x.size(0), device=x.device), lengths - 1]  # (B, H)
+        if self.back is None:
+            return outputs, last
+        back, _ = self.back(reverse_rows(x, lengths))
+        back = reverse_rows(back, lengths)
+        return torch.cat([outputs, back], dim=-1), torch.cat([last, back[:, 0]], dim=-1)
+
+
+class Stack(nn.Module):
+    """Recurrent layers on top of each other, in one direction, dropout after each.
+
+    `residual` adds a layer's input to its output where their sizes are equal (He et al. 2016; in recurrent stacks Wu et
+    al. 2016, section 3.1).
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        *,
+        input_dim: int,
+        hidden_dim: int,
+        layers: int,
+        residual: bool,
+        dropout: float,
+        dropout_kind: str,
+        state_dropout: float,
+    ) -> None:
+        super().__init__()
+        sizes = [input_dim] + [hidden_dim] * (layers - 1)
+        self.layers = nn.ModuleList(
+            RecurrentLayer(cell, size, hidden_dim, state_dropout=state_dropout) for size in sizes
+        )
+        self.hidden_dim = hidden_dim
+        self.long_term = CELLS[cell].long_term
+        self.adds_input = [residual and size == hidden_dim for size in sizes]
+        self.dropout = DROPOUTS[dropout_kind](dropout)
+
+    def forward(self, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
+        """x (B, T, I), h and c (L, B, H) -> outputs (B, T, H), and the state after the last position."""
+        states = []
+        for index, layer in enumerate(self.layers):
+            outputs, after = layer(x, _of_layer(state, index))
+            x = self.dropout(x + outputs if self.adds_input[index] else outputs)
+            states.append(after)
+        return x, _joined(states)
+
+    def step(
+        self, x: Tensor, state: LayerState, drops: Sequence["LayerDrops"] | None = None
+    ) -> tuple[Tensor, LayerState]:
+        """One position: x (N, I), h and c (L, N, H) -> output (N, H), and the state after it.
+
+        Without dropout, for search; in training `drops` is what `drops_for_steps` drew for the sentence.
+        """
+        states = []
+        for index, module in enumerate(self.layers):
+            layer = cast(RecurrentLayer, module)
+            output, after = layer.step(x, _of_layer(state, index), drops[index].state if drops else None)
+            x = x + output if self.adds_input[index] else output
+            x = drops[index].output(x) if drops else x
+            states.append(after)
+        return x, _joined(states)
+
+    def drops_for_steps(self, state: LayerState) -> list["LayerDrops"]:
+        """One draw of all dropouts for sentences that are taken step by step."""
+        layers = [cast(RecurrentLayer, layer) for layer in self.layers]
+        return [
+            LayerDrops(layer.state_dropout.for_steps(state.h[0]), self.dropout.for_steps(state.h[0]))
+            for layer in layers
+        ]
+
+
+class LayerDrops(NamedTuple):
+    """The dropout of one layer in one sentence: of its recurrent state, of its output."""
+
+    state: Callable[[Tensor], Tensor]
+    output: Callable[[Tensor], Tensor]
+
+
+def _of_layer(state: LayerState, index: int) -> LayerState:
+    return LayerState(state.h[index], state.c[index])
+
+
+def _joined(states: Sequence[LayerState]) -> LayerState:
+    return LayerState(torch.stack([state.h for state in states]), torch.stack([state.c for state in states]))

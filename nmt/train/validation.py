@@ -1,0 +1,65 @@
+"""How good a model is in mid-training: BLEU of its translations, perplexity of the references."""
+
+from dataclasses import dataclass
+
+import torch
+
+from nmt.data.batches import IdTable, collate, plan_batches
+from nmt.data.tokenizer import TokenizerPair
+from nmt.evaluate import TestSet
+from nmt.metrics import score
+from nmt.model.build import AnyModel
+from nmt.model.loss import smoothed_loss
+from nmt.model.model import real_positions
+from nmt.recipe import Recipe
+from nmt.train.progress import Sample
+from nmt.translator import Translator
+
+TOKENS_TOGETHER = 4000  # of a batch of references
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One look at the validation set; nll: natural logarithm, mean over its target tokens, eos counted."""
+
+    bleu: float
+    nll: float
+    hypotheses: list[str]
+    samples: list[Sample]
+
+
+class Validator:
+    """Translates the validation set as `nmt translate` would, and scores that; then forces the references."""
+
+    def __init__(self, model: AnyModel, tokenizers: TokenizerPair, recipe: Recipe, valid: TestSet) -> None:
+        search = recipe.search.model_copy(update={"beam_size": recipe.train.validate_beam_size})
+        self._model = model
+        self._translator = Translator(model, tokenizers, search)
+        self._valid = valid
+        self._tgt_lang = recipe.data.tgt_lang
+        count = recipe.train.samples
+        self._shown = [index * len(valid.src) // max(count, 1) for index in range(count)]
+        self._src = IdTable(tokenizers.src.encode_batch(valid.src))
+        self._tgt = IdTable(tokenizers.tgt.encode_batch(valid.references))
+
+    def __call__(self) -> Validation:
+        """The model must be in evaluation mode."""
+        valid = self._valid
+        hypotheses = self._translator.translate(valid.src)
+        [bleu] = score(["bleu"], hypotheses, valid.references, tgt_lang=self._tgt_lang)
+        samples = [Sample(valid.src[i], hypotheses[i], valid.references[i]) for i in self._shown]
+        return Validation(bleu.value, self._mean_nll(), hypotheses, samples)
+
+    @torch.no_grad()
+    def _mean_nll(self) -> float:
+        src, tgt = self._src, self._tgt
+        device = next(self._model.parameters()).device
+        total, tokens = 0.0, 0
+        for rows in plan_batches(src.lengths, tgt.lengths, batch_tokens=TOKENS_TOGETHER, seed=0, epoch=0):
+            batch = collate([src[i] for i in rows], [tgt[i] for i in rows]).to(device)
+            readouts = self._model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
+            out = real_positions(batch.tgt_out, batch.tgt_lengths)
+            loss = smoothed_loss(self._model.output(readouts), out, label_smoothing=0.0)
+            total += float(loss.nll)
+            tokens += loss.tokens
+        return total / tokens
