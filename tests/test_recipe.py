@@ -1,7 +1,6 @@
 """What a recipe may say, and what is said about it."""
 
 import tomllib
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nmt.model.build import build_model
-from nmt.recipe import DataSection, ModelSection, Recipe, Section, TrainSection, allowed, keys, keys_table, sections
+from nmt.recipe import DataSection, ModelSection, Recipe, Section, TrainSection, allowed, keys, sections
 from nmt.recipe import toml_value as as_toml
 
 DATA = {"src_lang": "de", "tgt_lang": "en", "train": "train", "valid": "valid"}
@@ -18,22 +17,6 @@ DATA = {"src_lang": "de", "tgt_lang": "en", "train": "train", "valid": "valid"}
 
 def recipe(**changes: dict[str, object]) -> Recipe:
     return Recipe.model_validate({"data": DATA} | changes)
-
-
-def test_keys_md_is_what_the_recipe_says() -> None:
-    stored = Path(__file__).parents[1] / "recipes" / "KEYS.md"
-    assert stored.read_text(encoding="utf-8") == keys_table(), "run: python tools/make_keys.py"
-
-
-def test_the_table_has_a_row_for_every_key_under_its_section_with_five_bars() -> None:
-    section, found = "", []
-    for line in keys_table().splitlines():
-        if line.startswith("## ["):
-            section = line[4:-1]
-        elif line.startswith("| `"):
-            found.append(f"{section}.{line.split('`')[1]}")
-            assert line.replace("\\|", "").count("|") == 5, line
-    assert ["name", *found] == list(keys())
 
 
 @pytest.mark.parametrize("key", keys())

@@ -10,7 +10,7 @@ from nmt.model.convolution import ConvolutionalEncoder
 from nmt.model.decoder import Decoder
 from nmt.model.embedding import Embedder
 from nmt.model.encoder import RecurrentEncoder
-from nmt.model.layers import Stack
+from nmt.model.layers import Reader, Stack
 from nmt.model.read_along import ReadAlong
 from nmt.model.seq2seq import Seq2Seq
 from nmt.recipe import ModelSection
@@ -70,17 +70,24 @@ ARCHITECTURES: dict[str, Build] = {"encoder_decoder": _encoder_decoder, "read_al
 
 
 def _recurrent(section: ModelSection, embedding: nn.Embedding) -> RecurrentEncoder:
-    directions = {"none": [], "first": [True], "all": [True] * section.encoder_layers}[section.bidirectional]
+    embedder = _embedder(section, embedding)
+    layers: list[Reader] = []
+    for number in range(section.encoder_layers):
+        layer = Reader(
+            section.cell,
+            layers[-1].output_dim if layers else embedder.dim,
+            section.encoder_dim,
+            bidirectional=section.bidirectional == "all" or (section.bidirectional == "first" and number == 0),
+            state_dropout=section.state_dropout,
+        )
+        layers.append(layer)
     return RecurrentEncoder(
-        embedder=_embedder(section, embedding),
-        cell=section.cell,
-        hidden_dim=section.encoder_dim,
-        bidirectional=directions + [False] * (section.encoder_layers - len(directions)),
+        embedder=embedder,
+        layers=layers,
         residual=section.residual,
         reverse_source=section.reverse_source,
         dropout=section.dropout,
         dropout_kind=section.dropout_kind,
-        state_dropout=section.state_dropout,
     )
 
 

@@ -1,5 +1,6 @@
 """Source ids to a memory and to the sentence vector."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -34,26 +35,19 @@ class RecurrentEncoder(nn.Module):
         self,
         *,
         embedder: Embedder,
-        cell: str,
-        hidden_dim: int,
-        bidirectional: list[bool],
+        layers: Sequence[Reader],
         residual: bool,
         reverse_source: bool,
         dropout: float,
         dropout_kind: str,
-        state_dropout: float,
     ) -> None:
-        """One layer for each of `bidirectional`; `hidden_dim` is the size of each direction."""
+        """The first of `layers` reads E features, each other one what the one below it gives."""
         super().__init__()
         self.embedder = embedder
-        self.reverse_source = reverse_source
+        self.layers = nn.ModuleList(layers)
         self.residual = residual
-        self.layers = nn.ModuleList()
-        self.output_dim = embedder.dim
-        for both in bidirectional:
-            layer = Reader(cell, self.output_dim, hidden_dim, bidirectional=both, state_dropout=state_dropout)
-            self.layers.append(layer)
-            self.output_dim = layer.output_dim
+        self.reverse_source = reverse_source
+        self.output_dim = layers[-1].output_dim
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def forward(self, src: Tensor, src_lengths: Tensor) -> EncoderOutput:

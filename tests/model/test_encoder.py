@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from nmt.model.cells import CELLS
 from nmt.model.embedding import Embedder
 from nmt.model.encoder import EncoderOutput, RecurrentEncoder
+from nmt.model.layers import Reader
 
 VOCAB, EMBED, HIDDEN = 11, 4, 5
 SHAPES: dict[str, dict[str, Any]] = {
@@ -27,14 +28,20 @@ SENTENCES = [[5, 6, 7, 4], [9], [4, 4, 10, 8, 3, 5], [7, 3]]
 
 def new_encoder(*, word_dropout: float = 0.3, **options: Any) -> RecurrentEncoder:
     torch.manual_seed(3)
-    keywords: dict[str, Any] = {
-        "cell": "lstm", "hidden_dim": HIDDEN, "bidirectional": [False], "residual": False, "reverse_source": False,
-        "dropout": 0.3, "dropout_kind": "locked", "state_dropout": 0.3,
+    shape: dict[str, Any] = {
+        "cell": "lstm", "hidden_dim": HIDDEN, "bidirectional": [False], "dropout": 0.3, "state_dropout": 0.3,
+        "residual": False, "reverse_source": False,
     }  # fmt: skip
-    keywords |= options
-    dropout, kind = keywords["dropout"], keywords["dropout_kind"]
-    embedder = Embedder(nn.Embedding(VOCAB, EMBED), dropout=dropout, dropout_kind=kind, word_dropout=word_dropout)
-    return RecurrentEncoder(embedder=embedder, **keywords).double().eval()
+    shape |= options
+    dropout: dict[str, Any] = {"dropout": shape["dropout"], "dropout_kind": "locked"}
+    embedder = Embedder(nn.Embedding(VOCAB, EMBED), **dropout, word_dropout=word_dropout)
+    layers: list[Reader] = []
+    for both in shape["bidirectional"]:
+        size = layers[-1].output_dim if layers else EMBED
+        settings = {"bidirectional": both, "state_dropout": shape["state_dropout"]}
+        layers.append(Reader(shape["cell"], size, shape["hidden_dim"], **settings))
+    order = {"residual": shape["residual"], "reverse_source": shape["reverse_source"]}
+    return RecurrentEncoder(embedder=embedder, layers=layers, **order, **dropout).double().eval()
 
 
 def batch(sentences: list[list[int]], width: int | None = None, pad: int = 0) -> tuple[Tensor, Tensor]:
