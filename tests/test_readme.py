@@ -58,7 +58,7 @@ def test_a_command_of_the_readme_exists_with_its_options_and_files(
     check(words)
 
 
-@pytest.mark.parametrize("command", ["train", "translate", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "translate", "evaluate", "distill", "inspect"])
 def test_the_readme_shows_every_command(command: str) -> None:
     assert any(words[:2] == ["nmt", command] for words in commands(README))
 

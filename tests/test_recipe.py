@@ -166,6 +166,13 @@ def test_keys_of_the_model_that_do_not_go_together_are_refused(name: str) -> Non
     assert build_model(recipe(model=keys_of_model | mended).model, src_vocab_size=9, tgt_vocab_size=9)
 
 
+def test_a_network_that_reads_along_has_no_attention_whose_sizes_must_fit() -> None:
+    sizes = {"attention": "dot", "encoder_dim": 30, "decoder_dim": 31}
+    with pytest.raises(ValidationError, match="dot"):
+        recipe(model=sizes)
+    assert recipe(model=sizes | {"architecture": "read_along"}).model.decoder_dim == 31
+
+
 values = st.recursive(
     st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3).map(tuple) | st.dictionaries(st.text(), inner, max_size=3),
