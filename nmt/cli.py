@@ -55,9 +55,7 @@ def train(recipe: str, overrides: Sequence[str], run_dir: Path | None, fresh: bo
         return
     from nmt.train.run import train as train_recipe
 
-    sinks: list[Any] = []
-    if loaded.recipe.train.tensorboard:
-        sinks.append(_tensorboard_sink())
+    sinks = [_tensorboard_sink()] if loaded.recipe.train.tensorboard else []
     train_recipe(loaded.recipe, run_dir or Path("runs", loaded.recipe.name), console, fresh=fresh, sinks=sinks)
 
 
@@ -98,9 +96,9 @@ def translate(
     batch_size: int | None,
     threads: int | None,
 ) -> None:
-    """Translate FILE, or standard input, line by line with the model in the folder RUN, or with several.
+    """Translate FILE, or standard input, with the model in the folder RUN, or with several: n lines in, n lines out.
 
-    As many lines come out as go in, in the same order; a blank line stays blank.
+    Lines keep their order; a blank one stays blank.
     """
     from nmt import translate_file
     from nmt.cli_streams import begun, standard_output, with_progress
@@ -243,13 +241,14 @@ def distill(
 ) -> None:
     """Translate training text with the model in the folder RUN, for another model to learn from.
 
-    Writes each distinct source line and its translation to OUT.SRC_LANG and OUT.TGT_LANG, line by line, so that a
-    recipe can say train = ["train", "OUT"]. Translations that reached the length limit are left out.
+    Writes each distinct source line and its translation to OUT.SRC_LANG and OUT.TGT_LANG, line by line. With OUT in
+    its data.folder, a recipe can say train = ["train", "OUT"]. Translations cut at the length limit are left out.
     """
     from rich.console import Console
 
     from nmt.data.lines import read_lines
     from nmt.distill import distill as distill_lines
+    from nmt.distill import system_of
     from nmt.run_dir import load_stored_recipe
     from nmt.train.prepare import open_train
 
@@ -258,7 +257,8 @@ def distill(
     translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
     data = load_stored_recipe(run).data
     lines = read_lines(src, errors=data.errors) if src else open_train(data).pairs["src"]
-    found = distill_lines(translator, lines, out, data=data, console=Console(stderr=True), resume=resume)
+    system, console = system_of([run, *ensemble], combination, translator.search), Console(stderr=True)
+    found = distill_lines(translator, lines, out, data=data, system=system, console=console, resume=resume)
     click.echo(
         f"{out}.{data.src_lang}, {out}.{data.tgt_lang}: {found.pairs:,} pairs; left out: "
         f"{found.truncated:,} that reached the length limit, {found.empty:,} with an empty translation"
@@ -279,8 +279,8 @@ def inspect(run: Path, text: str | None, output: Path | None, last_only: bool) -
 
     try:
         from nmt.report.inspect_run import inspect_run
-    except ImportError as error:
-        raise NmtError("nmt inspect needs the extra: pip install matplotlib") from error
+    except ModuleNotFoundError as error:
+        raise NmtError(f"nmt inspect needs the extra: pip install matplotlib ({error})") from error
     inspect_run(run, output or run / "report", text=text, last_only=last_only, console=Console())
 
 

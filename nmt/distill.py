@@ -1,5 +1,6 @@
 """Sequence-level knowledge distillation (Kim & Rush 2016): text to learn from, translated by a teacher."""
 
+import hashlib
 import json
 import os
 from collections import Counter
@@ -11,8 +12,8 @@ from rich.console import Console
 from rich.progress import track
 
 from nmt.errors import DataError, OutputError
-from nmt.recipe import DataSection
-from nmt.run_dir import write_atomically
+from nmt.recipe import DataSection, SearchSection
+from nmt.run_dir import MODEL, sha256, write_atomically
 from nmt.translate_file import part_file, part_of, translate_stream
 from nmt.translator import Translation, Translator
 
@@ -32,35 +33,48 @@ def distill(
     out: Path,
     *,
     data: DataSection,
+    system: str,
     console: Console,
     resume: bool = False,
 ) -> Distilled:
     """Translate each distinct line that is not blank; write both sides to `out`.src_lang and `out`.tgt_lang.
 
-    What is done stands in `out`.part until all of it is there, for `resume`. Memory grows with the distinct lines.
+    What is done stands in `out`.part until all of it is there, for `resume`; `system` names what translates (see
+    `system_of`), so that no two are mixed. Memory grows with the distinct lines.
 
-    Raises OutputError where one of the two files exists or cannot be written, and DataError where there is nothing to
-    translate or the part is of other lines.
+    Raises OutputError where one of the two files, or a part without `resume`, exists or cannot be written, and
+    DataError where there is nothing to translate or the part is of other lines or another system.
     """
     src_path, tgt_path = (out.with_name(f"{out.name}.{lang}") for lang in (data.src_lang, data.tgt_lang))
     _refuse_overwriting(src_path, tgt_path)
+    part = part_of(out)
+    if not resume and part.exists() and part.stat().st_size > 0:
+        raise OutputError(f"{part}: what an earlier run has done: go on with it by --resume, or delete it")
     sources = list(dict.fromkeys(line for line in lines if line.strip()))
     if not sources:
         raise DataError("there is nothing to translate: every line is blank")
 
     def record(number: int, translations: Sequence[Translation]) -> str:
         best = translations[0]
-        return json.dumps([sources[number], best.text, best.flags], ensure_ascii=False) + "\n"
+        return json.dumps([sources[number], best.text, best.flags, system], ensure_ascii=False) + "\n"
 
     with part_file(out, resume=resume) as (stream, done):
-        _check_part(part_of(out), sources)
+        _check_part(part, sources, system)
         translations = translate_stream(translator, iter(sources), stream, form=record, done=done)
         shown = console.is_terminal
         for _ in track(translations, "translating", len(sources), done, console=console, disable=not shown):
             pass
-    distilled = _write_pairs(part_of(out), src_path, tgt_path)
-    part_of(out).unlink()
+    distilled = _write_pairs(part, src_path, tgt_path)
+    part.unlink()
     return distilled
+
+
+def system_of(runs: Sequence[Path], combination: str | None, search: SearchSection) -> str:
+    """A digest of what decides a translation: the weights of all runs, how they are combined, the search options."""
+    digest = hashlib.sha256(f"{combination} {search.model_dump_json()}".encode())
+    for run in runs:
+        digest.update(sha256(run / MODEL).encode())
+    return digest.hexdigest()[:16]
 
 
 def _refuse_overwriting(src_path: Path, tgt_path: Path) -> None:
@@ -72,23 +86,24 @@ def _refuse_overwriting(src_path: Path, tgt_path: Path) -> None:
             raise OutputError(f"{path}: is there already, and nothing is written over; name another, or delete it")
 
 
-def _check_part(part: Path, sources: Sequence[str]) -> None:
-    """Whether the lines done before are the first of these."""
+def _check_part(part: Path, sources: Sequence[str], system: str) -> None:
+    """Whether the lines done before are the first of these, and by the same system."""
     with part.open("rb") as stream:
         for number, (line, source) in enumerate(zip(stream, sources, strict=False), start=1):
-            if _source(line) != source:
+            if _origin(line) != (source, system):
                 raise DataError(
-                    f"--resume: line {number} of {part} is not the translation of line {number} to translate: is it "
-                    "another text? Leave out --resume to begin anew"
+                    f"--resume: line {number} of {part} is not what this run makes of line {number} to translate: is "
+                    "it of another text, another model or other options? Delete it to begin anew"
                 )
 
 
-def _source(line: bytes) -> str | None:
+def _origin(line: bytes) -> tuple[object, object] | None:
+    """The source of a line of a part, and the system that translated it."""
     try:
-        src, _text, _flags = json.loads(line)
+        src, _text, _flags, system = json.loads(line)
     except (ValueError, TypeError):
         return None
-    return str(src)
+    return src, system
 
 
 def _write_pairs(part: Path, src_path: Path, tgt_path: Path) -> Distilled:
@@ -102,7 +117,7 @@ def _write_pairs(part: Path, src_path: Path, tgt_path: Path) -> Distilled:
         tgt_draft.open("wb") as tgt_file,
     ):
         for line in lines:
-            src, tgt, flags = json.loads(line)
+            src, tgt, flags, _system = json.loads(line)
             fate = "truncated" if "truncated" in flags else "pairs" if tgt else "empty"
             counts[fate] += 1
             if fate == "pairs":

@@ -72,7 +72,9 @@ class ModelSection(Section):
     """The network."""
 
     architecture: Literal["encoder_decoder", "read_along"] = Field(
-        "encoder_decoder", description="read all, then write; or one network that writes while it reads"
+        "encoder_decoder",
+        description="read all, then write; or one network that writes while it reads (keys of encoder and attention "
+        "have no effect there)",
     )
     wait: int = Field(3, ge=0, description="read_along: source tokens read without writing")
     cell: Literal["rnn", "gru", "lstm", "lnlstm"] = Field(
@@ -89,7 +91,7 @@ class ModelSection(Section):
     reverse_source: bool = Field(False, description="recurrent encoder reads the source from its end")
     decoder_dim: int = Field(512, ge=1, description="hidden size of the decoder")
     decoder_layers: int = Field(1, ge=1, description="depth of the decoder")
-    residual: bool = Field(False, description="add a layer's input to its output where the sizes are equal")
+    residual: bool = Field(False, description="add its input to the output of every recurrent layer but the first")
     attention: Literal["none", "dot", "general", "mlp", "local", "multihead"] = Field(
         "general", description="how the decoder looks back at the source; none: by the sentence vector alone"
     )
@@ -101,7 +103,7 @@ class ModelSection(Section):
     tie: Literal["none", "tgt", "all"] = Field(
         "all", description="share embeddings: output with target, or with both sides"
     )
-    dropout: Share = Field(0.2, description="on embeddings, between layers and on readouts")
+    dropout: Share = Field(0.2, description="on embeddings, between layers, on decoder outputs and on readouts")
     dropout_kind: Literal["locked", "plain"] = Field("locked", description="one mask a sentence, or one a position")
     word_dropout: Share = Field(0.0, description="share of words whose embedding is 0 in training")
     state_dropout: Share = Field(0.0, description="on the recurrent state, one mask a sentence (slower: not fused)")
@@ -134,7 +136,10 @@ class TrainSection(Section):
     clip_norm: float = Field(1.0, ge=0.0, description="largest gradient norm; 0: no clipping")
     label_smoothing: Share = Field(0.1, description="share of the target mass spread over the vocabulary")
     sampled_softmax: int = Field(
-        0, ge=0, description="train on the batch's own tokens and so many others of the vocabulary; 0: on all of it"
+        0,
+        ge=0,
+        description="train on the batch's own tokens and so many others of the vocabulary: `loss` and `ppl` are then "
+        "estimates; 0: on all of it",
     )
     sampled_share: Share = Field(0.75, description="share of `max_steps` with sampled_softmax, all of it after")
     agreement: float = Field(
@@ -168,7 +173,7 @@ class SearchSection(Section):
 
 
 class Recipe(Section):
-    """A whole recipe. Only `recipe_file`, `train/run.py`, `run_dir.py` and `cli.py` see one."""
+    """A whole recipe. Only `recipe_file`, `run_dir.py`, `cli.py` and the files of `train/` that set one up see it."""
 
     name: str = Field("", description="default run folder `runs/NAME`; empty: the file's name")
     data: DataSection
@@ -213,6 +218,8 @@ def _model_conflicts(model: Mapping[str, Any]) -> list[str]:
     sizes = _are_sizes(model, "kernel_size")
     if model["encoder"] == "convolutional" and sizes and model["kernel_size"] % 2 == 0:
         faults.append("model.kernel_size must be odd, so that a position looks equally far to both sides")
+    if model["encoder"] == "convolutional" and model["reverse_source"] is True:
+        faults.append('model.reverse_source is about the order of reading: it needs encoder = "recurrent"')
     return faults
 
 

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from signal import SIGINT
 from typing import BinaryIO
 
-from nmt.errors import DataError, OutputError
+from nmt.errors import DataError, Interrupted, OutputError
 from nmt.translator import Translation, Translator
 
 Format = Callable[
@@ -78,13 +79,20 @@ def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
 def part_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
     """The part of `path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
 
-    It stays, for `resume`. Raises OutputError where the disk or the folder does not take it.
+    It stays, for `resume`. Raises OutputError where the disk or the folder does not take it, and turns Ctrl-C into an
+    Interrupted that says how to go on.
     """
     part = part_of(path)
     with _faults_told(path):
         done = _whole_lines(part) if resume and part.exists() else 0
         with part.open("ab" if done else "wb") as stream:
-            yield stream, done
+            try:
+                yield stream, done
+            except KeyboardInterrupt:
+                raise Interrupted(
+                    f"stopped; what is done stands in {part}: the same command with --resume goes on with it",
+                    signal_number=SIGINT,
+                ) from None
             stream.flush()
             os.fsync(stream.fileno())
 

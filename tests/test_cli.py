@@ -175,7 +175,9 @@ def test_ctrl_c_leaves_with_130_and_resume_makes_the_output_that_an_uninterrupte
         wait_until(lambda: part.exists() and part.stat().st_size > 0, process)
         process.send_signal(signal.SIGINT)
         assert process.wait(PROCESS_SECONDS) == 130
-        assert b"Traceback" not in process.stderr.read()
+        told = process.stderr.read()
+        assert b"Traceback" not in told
+        assert f"{part}: the same command with --resume".encode() in told
     assert not out.exists()
     assert 0 < part.read_bytes().count(b"\n") < len(lines)
     assert nmt("translate", tiny.run, source, "-o", out, "--resume", *options).code == 0

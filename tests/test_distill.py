@@ -15,14 +15,15 @@ from toy_ensemble import sibling, with_recipe
 from toy_run import TinyRun, nmt, read, write_pairs
 
 from nmt.data.lines import read_lines
-from nmt.distill import Distilled, distill
-from nmt.errors import DataError, OutputError
+from nmt.distill import Distilled, distill, system_of
+from nmt.errors import DataError, Interrupted, OutputError
 from nmt.recipe import DataSection
 from nmt.run_dir import load_stored_recipe
 from nmt.train.prepare import open_corpora
 from nmt.translator import Translator, load_ensemble
 
 DATA = DataSection(src_lang="de", tgt_lang="en", train=("train",), valid=("valid",))
+SYSTEM = "5ea1"
 Pairs = list[tuple[str, str]]
 
 
@@ -31,8 +32,10 @@ def pairs_of(out: Path) -> Pairs:
     return list(zip(read_lines(f"{out}.de"), read_lines(f"{out}.en"), strict=True))
 
 
-def run(translator: Translator, lines: Iterable[str], out: Path, *, resume: bool = False) -> Distilled:
-    return distill(translator, lines, out, data=DATA, console=Console(file=io.StringIO()), resume=resume)
+def run(
+    translator: Translator, lines: Iterable[str], out: Path, *, resume: bool = False, system: str = SYSTEM
+) -> Distilled:
+    return distill(translator, lines, out, data=DATA, system=system, console=Console(file=io.StringIO()), resume=resume)
 
 
 def limited(translator: Translator, **search: object) -> Translator:
@@ -145,21 +148,22 @@ def test_a_recipe_can_name_what_was_written_beside_its_training_text(tiny: TinyR
 def test_an_interruption_leaves_only_the_part_and_resume_makes_what_an_uninterrupted_run_makes(
     translator: Translator, tiny: TinyRun, tmp_path: Path, wanted: Pairs, stop: int
 ) -> None:
-    class Interrupted(Translator):
+    class Stopping(Translator):
         def translations(self, *args: Any, **options: Any) -> Iterator[Any]:
             for number, found in enumerate(super().translations(*args, **options)):
                 if number == stop:
                     raise KeyboardInterrupt
                 yield found
 
-    with pytest.raises(KeyboardInterrupt):
-        run(Interrupted(translator.model, translator.tokenizers, translator.search), tiny.sources, tmp_path / "out")
+    with pytest.raises(Interrupted, match=r"out\.part: the same command with --resume"):
+        stopping = Stopping(translator.model, translator.tokenizers, translator.search)
+        run(stopping, tiny.sources, tmp_path / "out", system=system_of([tiny.run], None, translator.search))
     assert list(tmp_path.iterdir()) == [tmp_path / "out.part"]
     lines = (tmp_path / "out.part").read_bytes().splitlines()
     assert len(lines) == stop
     if lines:  # marked, to see that it is not translated again
-        src, _, flags = json.loads(lines[0])
-        lines[0] = json.dumps([src, "done before", flags]).encode()
+        src, _, flags, system = json.loads(lines[0])
+        lines[0] = json.dumps([src, "done before", flags, system]).encode()
     (tmp_path / "out.part").write_bytes(b"".join(line + b"\n" for line in lines) + b'["half a l')
     result = nmt("distill", tiny.run, tmp_path / "out", "--resume")
     assert result.code == 0, result.err
@@ -169,26 +173,50 @@ def test_an_interruption_leaves_only_the_part_and_resume_makes_what_an_uninterru
     assert not (tmp_path / "out.part").exists()
 
 
-def test_without_resume_an_old_part_is_not_gone_on_with(
-    translator: Translator, tiny: TinyRun, tmp_path: Path, wanted: Pairs
+def test_without_resume_the_part_of_an_earlier_run_is_neither_gone_on_with_nor_lost(
+    translator: Translator, tiny: TinyRun, tmp_path: Path
 ) -> None:
-    (tmp_path / "out.part").write_text(json.dumps([tiny.sources[0], "done before", []]) + "\n")
+    part = tmp_path / "out.part"
+    part.write_text("hours of work\n")
+    with pytest.raises(OutputError, match=r"out\.part: what an earlier run has done: .*--resume, or delete it"):
+        run(untouched(translator), tiny.sources[:3], tmp_path / "out")
+    assert part.read_text() == "hours of work\n"
+
+
+def test_an_empty_part_is_no_work(translator: Translator, tiny: TinyRun, tmp_path: Path, wanted: Pairs) -> None:
+    (tmp_path / "out.part").touch()
     run(translator, tiny.sources[:3], tmp_path / "out")
     assert pairs_of(tmp_path / "out") == wanted[:3]
 
 
-@pytest.mark.parametrize("line", ['["Etwas anderes.", "x", []]', "x", "[]", "3"])
+def test_a_system_is_its_models_their_combination_and_the_search(tiny: TinyRun, tmp_path: Path) -> None:
+    search = load_stored_recipe(tiny.run).search
+    other = sibling(tiny.run, tmp_path / "other")
+    systems = [
+        system_of([tiny.run], None, search),
+        system_of([other], None, search),
+        system_of([tiny.run, other], "linear", search),
+        system_of([tiny.run, other], "log_linear", search),
+        system_of([tiny.run], None, search.model_copy(update={"beam_size": 7})),
+    ]
+    assert len(set(systems)) == len(systems)
+    assert system_of([tiny.run], None, search) == systems[0]
+
+
+@pytest.mark.parametrize(
+    "line", ['["Etwas anderes.", "x", [], "5ea1"]', '["Sie kommt.", "x", [], "0"]', "x", "[]", "3"]
+)
 def test_resume_on_other_lines_is_refused_and_the_part_kept(translator: Translator, tmp_path: Path, line: str) -> None:
     part = tmp_path / "out.part"
-    part.write_text('["Er kommt.", "x", []]\n' + line + "\n")
-    with pytest.raises(DataError, match=r"line 2 of .*out\.part is not the translation of line 2.*Leave out"):
+    part.write_text('["Er kommt.", "x", [], "5ea1"]\n' + line + "\n")
+    with pytest.raises(DataError, match=r"line 2 of .*out\.part is not what this run makes of line 2.*Delete it"):
         run(untouched(translator), ["Er kommt.", "Sie kommt."], tmp_path / "out", resume=True)
-    assert part.read_text() == '["Er kommt.", "x", []]\n' + line + "\n"
+    assert part.read_text() == '["Er kommt.", "x", [], "5ea1"]\n' + line + "\n"
     assert list(tmp_path.iterdir()) == [part]
 
 
 def test_resume_on_fewer_lines_is_refused(translator: Translator, tmp_path: Path) -> None:
-    (tmp_path / "out.part").write_text('["a", "x", []]\n["b", "x", []]\n')
+    (tmp_path / "out.part").write_text('["a", "x", [], "5ea1"]\n["b", "x", [], "5ea1"]\n')
     with pytest.raises(DataError, match="2 lines are translated already, but the input has only 1"):
         run(untouched(translator), ["a"], tmp_path / "out", resume=True)
 
@@ -208,7 +236,14 @@ def test_a_file_that_is_there_is_never_written_over_and_nothing_translated(
 def test_two_sides_of_one_language_are_refused(translator: Translator, tmp_path: Path) -> None:
     data = DATA.model_copy(update={"tgt_lang": "de"})
     with pytest.raises(OutputError, match=r"out\.de: source and target would be one file"):
-        distill(untouched(translator), ["Er kommt."], tmp_path / "out", data=data, console=Console(file=io.StringIO()))
+        distill(
+            untouched(translator),
+            ["Er kommt."],
+            tmp_path / "out",
+            data=data,
+            system=SYSTEM,
+            console=Console(file=io.StringIO()),
+        )
 
 
 @pytest.mark.parametrize("lines", [[], ["", " "]])
@@ -246,6 +281,6 @@ def test_a_full_disk_leaves_no_side_alone_and_what_was_done_in_the_part(
 def test_a_person_at_a_terminal_sees_how_far_it_is(translator: Translator, tiny: TinyRun, tmp_path: Path) -> None:
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80)
-    distill(translator, tiny.sources[:10], tmp_path / "out", data=DATA, console=console)
+    distill(translator, tiny.sources[:10], tmp_path / "out", data=DATA, system=SYSTEM, console=console)
     assert "translating" in screen.getvalue()
     assert "100%" in screen.getvalue()

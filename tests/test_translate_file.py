@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from toy_run import TinyRun, nmt
 
-from nmt.errors import DataError, OutputError
+from nmt.errors import DataError, Interrupted, OutputError
 from nmt.translate_file import as_n_best, as_text, output_file, translate_stream
 from nmt.translator import Translator
 
@@ -169,7 +169,7 @@ def test_an_interruption_leaves_the_lines_so_far_in_the_part_and_the_output_as_i
 ) -> None:
     out = tmp_path / "out.en"
     out.write_text("of before\n")
-    with pytest.raises(KeyboardInterrupt), output_file(out, resume=False) as (stream, _):
+    with pytest.raises(Interrupted, match="--resume goes on"), output_file(out, resume=False) as (stream, _):
         for number, _ in enumerate(translate_stream(translator, iter(["Er kommt."] * 5), stream, form=as_text)):
             if number == 2:
                 raise KeyboardInterrupt

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import click
-from results_table import Run, read_run, table
+from results_table import Run, read_run, show
 from rich.progress import Progress
 
 COMMON = {"train.max_steps": "4000", "train.validate_every": "1000", "train.samples": "0", "train.threads": "1"}
@@ -84,12 +84,14 @@ def main(recipe: str, data: Path | None, runs: Path, jobs: int, only: Sequence[s
         task = progress.add_task("trainings", total=len(plan))
         waiting = [pool.submit(train, run, recipe, settings) for run, (_, settings) in plan.items()]
         for done in as_completed(waiting):
+            if done.exception() is not None:
+                pool.shutdown(cancel_futures=True)
             done.result()
             progress.advance(task)
     rows: dict[str, list[Run]] = defaultdict(list)
     for run, (name, _) in plan.items():
         rows[name].append(read_run(run))
-    click.echo(table({name: rows[name] for name in ROWS if name in rows}))
+    show({name: rows[name] for name in ROWS if name in rows})
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Run:
     signatures: dict[str, str]  # metric -> sacreBLEU's
     parameters: int
     steps: int
-    minutes: float  # training and its validations
+    minutes: float  # training and its validations; not reading the text and scoring the test sets
     valid_bleu: float  # the best
 
 
@@ -65,7 +65,7 @@ def table(runs: dict[str, list[Run]]) -> str:
     """Rows by name, in the order given; a column for each test set and metric of the first run."""
     columns = list(next(iter(runs.values()))[0].scores)
     head = [f"{test_set} {metric}" for test_set, metric in columns]
-    lines = [["run", *head, "best valid BLEU", "seeds", "parameters", "steps", "minutes"]]
+    lines = [["run", *head, "best valid BLEU", "seeds", "parameters", "steps", "training minutes"]]
     for name, group in runs.items():
         lines.append(
             [
@@ -84,19 +84,24 @@ def table(runs: dict[str, list[Run]]) -> str:
     return "\n".join(f"| {line} |" for line in [text[0], rule, *text[1:]])
 
 
+def show(runs: dict[str, list[Run]]) -> None:
+    """Print the table, and the signatures of its scores."""
+    click.echo(table(runs))
+    for metric, signature in next(iter(runs.values()))[0].signatures.items():
+        click.echo(f"{metric}: {signature}")
+
+
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
 def main(folders: tuple[Path, ...]) -> None:
-    """Print the table of the runs in FOLDERS, and the signatures of its scores."""
+    """Compare the runs in FOLDERS."""
     runs: dict[str, list[Run]] = defaultdict(list)
     for folder in folders:
         try:
             runs[re.sub(r"-seed\d+$", "", folder.name)].append(read_run(folder))
         except NmtError as error:
             sys.exit(f"error: {error}")
-    click.echo(table(runs))
-    for metric, signature in next(iter(runs.values()))[0].signatures.items():
-        click.echo(f"{metric}: {signature}")
+    show(runs)
 
 
 if __name__ == "__main__":

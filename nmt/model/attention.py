@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.model.encoder import EncoderOutput
+from nmt.model.linear import new_linear
 
 
 class Source(NamedTuple):
@@ -73,7 +74,7 @@ class NoAttention(Attention):
 
 
 class DotAttention(Attention):
-    """score(h, m) = h . m / sqrt(H) (Luong et al. 2015, equation 8): no weights of its own, H = D.
+    """score(h, m) = h . m / sqrt(H) (Luong et al. 2015, section 3.1): no weights of its own, H = D.
 
     Divided as by Vaswani et al. 2017, section 3.2.1: a softmax over large scores has no gradient.
     """
@@ -91,12 +92,12 @@ class DotAttention(Attention):
 
 
 class GeneralAttention(Attention):
-    """score(h, m) = h . W m / sqrt(H) (Luong et al. 2015, equation 8), divided as in `DotAttention`; A = H."""
+    """score(h, m) = h . W m / sqrt(H) (Luong et al. 2015, section 3.1), divided as in `DotAttention`; A = H."""
 
     def __init__(self, *, memory_dim: int, query_dim: int) -> None:
         super().__init__()
         self.context_dim = memory_dim
-        self.key = _linear(memory_dim, query_dim, bias=False)
+        self.key = new_linear(memory_dim, query_dim, bias=False)
 
     def prepare(self, encoded: EncoderOutput) -> Source:
         return _source(encoded, keys=self.key(encoded.memory))
@@ -111,9 +112,9 @@ class MLPAttention(Attention):
     def __init__(self, *, memory_dim: int, query_dim: int) -> None:
         super().__init__()
         self.context_dim = memory_dim
-        self.key = _linear(memory_dim, query_dim)
-        self.query = _linear(query_dim, query_dim, bias=False)
-        self.score = _linear(query_dim, 1, bias=False)
+        self.key = new_linear(memory_dim, query_dim)
+        self.query = new_linear(query_dim, query_dim, bias=False)
+        self.score = new_linear(query_dim, 1, bias=False)
 
     def prepare(self, encoded: EncoderOutput) -> Source:
         return _source(encoded, keys=self.key(encoded.memory))
@@ -135,8 +136,8 @@ class LocalAttention(GeneralAttention):
     def __init__(self, *, memory_dim: int, query_dim: int, window: int) -> None:
         super().__init__(memory_dim=memory_dim, query_dim=query_dim)
         self.window = window
-        self.align = _linear(query_dim, query_dim, bias=False)
-        self.position = _linear(query_dim, 1, bias=False)
+        self.align = new_linear(query_dim, query_dim, bias=False)
+        self.position = new_linear(query_dim, 1, bias=False)
 
     def weights(self, query: Tensor, source: Source) -> Tensor:
         last = (source.mask.sum(dim=1) - 1)[:, None, None]  # (B, 1, 1)
@@ -155,10 +156,10 @@ class MultiheadAttention(Attention):
         assert query_dim % heads == 0
         self.heads = heads
         self.context_dim = query_dim
-        self.key = _linear(memory_dim, query_dim, bias=False)
-        self.value = _linear(memory_dim, query_dim, bias=False)
-        self.query = _linear(query_dim, query_dim, bias=False)
-        self.join = _linear(query_dim, query_dim, bias=False)
+        self.key = new_linear(memory_dim, query_dim, bias=False)
+        self.value = new_linear(memory_dim, query_dim, bias=False)
+        self.query = new_linear(query_dim, query_dim, bias=False)
+        self.join = new_linear(query_dim, query_dim, bias=False)
 
     def prepare(self, encoded: EncoderOutput) -> Source:
         return _source(encoded, keys=self.key(encoded.memory), values=self.value(encoded.memory))
@@ -208,12 +209,3 @@ def _shares(scores: Tensor, mask: Tensor) -> Tensor:
     if mask.dim() == 2:
         mask = mask[:, None]
     return scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
-
-
-def _linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
-    """Xavier uniform weights, biases 0."""
-    linear = nn.Linear(inputs, outputs, bias=bias)
-    nn.init.xavier_uniform_(linear.weight)
-    if bias:
-        nn.init.zeros_(linear.bias)
-    return linear

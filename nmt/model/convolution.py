@@ -63,7 +63,9 @@ class ConvolutionalEncoder(nn.Module):
         mask = torch.arange(src.size(1), device=src.device) < src_lengths[:, None]  # (B, S)
         padding = ~mask[:, :, None]
         words = self.embedder(src)  # (B, S, E)
-        positions = sinusoids(src.size(1), self.embedder.dim, src.device).to(words.dtype)  # (S, E)
+        # Sinusoids have variance 1 / 2, embeddings begin with 1 / E before they are scaled: neither drowns the other.
+        scale = self.embedder.scale * (2.0 / self.embedder.dim) ** 0.5
+        positions = scale * sinusoids(src.size(1), self.embedder.dim, src.device).to(words.dtype)  # (S, E)
         x = self.project(words + positions).masked_fill(padding, 0.0)  # (B, S, H)
         for layer in self.layers:
             heard = self.dropout(layer(x.transpose(1, 2)).transpose(1, 2))  # (B, S, H)

@@ -12,6 +12,7 @@ from nmt.model.dropout import DROPOUTS
 from nmt.model.embedding import Embedder
 from nmt.model.encoder import EncoderOutput
 from nmt.model.layers import Stack
+from nmt.model.linear import new_linear
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,10 @@ class Decoder(nn.Module):
         self.input_feeding = input_feeding
         self.deep_output = deep_output
         states = len(stack.layers) * stack.hidden_dim
-        self.bridge_h = nn.Linear(vector_dim, states)
-        self.bridge_c = nn.Linear(vector_dim, states) if stack.long_term else None
+        self.bridge_h = new_linear(vector_dim, states)
+        self.bridge_c = new_linear(vector_dim, states) if stack.long_term else None
         read = stack.hidden_dim + attention.context_dim + (embedder.dim if deep_output else 0)
-        self.readout = nn.Linear(read, embedder.dim)
-        for linear in filter(None, (self.bridge_h, self.bridge_c, self.readout)):
-            nn.init.xavier_uniform_(linear.weight)
-            nn.init.zeros_(linear.bias)
+        self.readout = new_linear(read, embedder.dim)
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def start(self, encoded: EncoderOutput) -> DecoderState:

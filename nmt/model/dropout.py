@@ -34,7 +34,8 @@ class PlainDropout(nn.Dropout):
 
 
 class WordDropout(nn.Module):
-    """Sets whole words to 0, each position for itself (Gal & Ghahramani 2016, section 4.2; Sennrich et al. 2016).
+    """Sets whole words to 0, each position for itself (Sennrich et al. 2016, section 2; Gal & Ghahramani 2016 drop a
+    word wherever it stands in the sentence).
 
     What is left is not scaled up: the embedding of a word stays what it is.
     """

@@ -58,7 +58,7 @@ class RecurrentEncoder(nn.Module):
         x = self.embedder(src)  # (B, S, E)
         for index, layer in enumerate(self.layers):
             outputs, vector = layer(self.dropout(x) if index > 0 else x, src_lengths)
-            x = x + outputs if self.residual and x.shape == outputs.shape else outputs  # (B, S, D)
+            x = x + outputs if self.residual and index > 0 and x.shape == outputs.shape else outputs  # (B, S, D)
         if self.reverse_source:
             x = reverse_rows(x, src_lengths)
         return EncoderOutput(x.masked_fill(~mask[:, :, None], 0.0), mask, vector)

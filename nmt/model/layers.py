@@ -118,10 +118,10 @@ class Reader(nn.Module):
 
 
 class Stack(nn.Module):
-    """Recurrent layers on top of each other, in one direction, dropout after each.
+    """Recurrent layers on top of each other, in one direction, dropout on the output of each.
 
-    `residual` adds a layer's input to its output where their sizes are equal (He et al. 2016; in recurrent stacks Wu et
-    al. 2016, section 3.1).
+    `residual` adds to the output of each layer but the first what the layer read (He et al. 2016; in recurrent stacks
+    Wu et al. 2016, section 3.1).
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Stack(nn.Module):
         )
         self.hidden_dim = hidden_dim
         self.long_term = CELLS[cell].long_term
-        self.adds_input = [residual and size == hidden_dim for size in sizes]
+        self.residual = residual
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def forward(self, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
@@ -151,7 +151,8 @@ class Stack(nn.Module):
         states = []
         for index, layer in enumerate(self.layers):
             outputs, after = layer(x, _of_layer(state, index))
-            x = self.dropout(x + outputs if self.adds_input[index] else outputs)
+            outputs = self.dropout(outputs)
+            x = x + outputs if self.residual and index > 0 else outputs
             states.append(after)
         return x, _joined(states)
 
@@ -166,8 +167,8 @@ class Stack(nn.Module):
         for index, module in enumerate(self.layers):
             layer = cast(RecurrentLayer, module)
             output, after = layer.step(x, _of_layer(state, index), drops[index].state if drops else None)
-            x = x + output if self.adds_input[index] else output
-            x = drops[index].output(x) if drops else x
+            output = drops[index].output(output) if drops else output
+            x = x + output if self.residual and index > 0 else output
             states.append(after)
         return x, _joined(states)
 

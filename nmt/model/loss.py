@@ -11,7 +11,7 @@ class Loss(NamedTuple):
     """Sums over real target tokens, in natural log units: divide by `tokens` for a mean.
 
     total: what is minimised, label smoothing included, with its gradient.
-    nll: the plain negative log-likelihood, without a gradient.
+    nll: the negative log-likelihood without smoothing or a gradient; of `sampled_loss`, an estimate of it.
     """
 
     total: Tensor
@@ -24,7 +24,11 @@ def smoothed_loss(logits: Tensor, tgt: Tensor, *, label_smoothing: float) -> Los
 
     logits (n, V) and tgt (n,) at real positions only.
     """
-    log_probs = functional.log_softmax(logits, dim=-1)  # (n, V)
+    return _smoothed(functional.log_softmax(logits, dim=-1), tgt, label_smoothing=label_smoothing)
+
+
+def _smoothed(log_probs: Tensor, tgt: Tensor, *, label_smoothing: float) -> Loss:
+    """log_probs (n, V), tgt (n,)"""
     nll = functional.nll_loss(log_probs, tgt, reduction="sum")
     total = nll
     if label_smoothing > 0.0:
@@ -37,8 +41,8 @@ def sampled_loss(readouts: Tensor, tgt: Tensor, output: nn.Linear, *, samples: i
 
     readouts (n, E) and tgt (n,) at real positions only. The others are drawn evenly without replacement, from torch's
     global random generator; each stands for (V - types) / samples others like it, so that log of that is added to its
-    logit (the log-q correction; Bengio & Senecal 2008) and all sums over the vocabulary are estimates without bias.
-    Where no others are left to leave out, this is the smoothed loss itself.
+    logit (the log-q correction; Bengio & Senecal 2008) and the sums over the vocabulary are estimates without bias,
+    whose logarithms come out a little low. Where no others are left to leave out, this is the smoothed loss itself.
     """
     vocab_size = output.out_features
     types = tgt.new_zeros(vocab_size, dtype=torch.bool)
@@ -70,7 +74,8 @@ def agreement_loss(logits: Tensor, tgt: Tensor, *, label_smoothing: float, weigh
 
     which is half of the paper's equation 4, so that one pass and two are minimised at the same scale.
     """
-    both = smoothed_loss(logits, tgt.repeat(2), label_smoothing=label_smoothing)
-    first, second = functional.log_softmax(logits, dim=-1).chunk(2)  # (n, V)
+    log_probs = functional.log_softmax(logits, dim=-1)  # (2n, V)
+    both = _smoothed(log_probs, tgt.repeat(2), label_smoothing=label_smoothing)
+    first, second = log_probs.chunk(2)  # (n, V)
     divergences = ((first.exp() - second.exp()) * (first - second)).sum()  # of both directions
     return Loss(both.total / 2 + weight / 4 * divergences, both.nll / 2, tgt.numel())

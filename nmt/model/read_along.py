@@ -11,6 +11,7 @@ from nmt.model.cells import LayerState
 from nmt.model.dropout import DROPOUTS
 from nmt.model.embedding import Embedder
 from nmt.model.layers import Stack
+from nmt.model.linear import new_linear
 from nmt.model.model import Model, real_positions
 
 
@@ -34,7 +35,10 @@ class ReadAlongState:
 
 
 class ReadAlong(Model):
-    """One recurrent network that writes a target token for each source token it reads (Press & Smith 2018).
+    """One recurrent network that writes a target token for each source token it reads.
+
+    The idea of Press & Smith 2018 with nothing but a fixed delay: theirs is trained on aligned targets, which empty
+    tokens were put into, and may write those.
 
     At time t it reads source token t, joined with the target token written last, and writes target token t - wait. So
     target token j knows the source tokens 0 .. j + wait and no others: a fixed delay, the wait-k of Ma et al. 2019 with
@@ -58,9 +62,7 @@ class ReadAlong(Model):
         self.src_embedder = src_embedder
         self.tgt_embedder = tgt_embedder
         self.stack = stack
-        self.readout = nn.Linear(stack.hidden_dim, output.in_features)
-        nn.init.xavier_uniform_(self.readout.weight)
-        nn.init.zeros_(self.readout.bias)
+        self.readout = new_linear(stack.hidden_dim, output.in_features)
         self.output = output
         self.wait = wait
         self.dropout = DROPOUTS[dropout_kind](dropout)

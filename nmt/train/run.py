@@ -15,7 +15,7 @@ from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import CheckpointError, OutputError, RecipeError
 from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_run
 from nmt.model.build import AnyModel, build_model
-from nmt.recipe import Recipe, toml_value
+from nmt.recipe import Recipe, TrainSection, toml_value
 from nmt.recipe_file import differences
 from nmt.run_dir import (
     METRICS,
@@ -76,7 +76,7 @@ class TrainingRun:
                 with self.console.status("measuring the speed"):
                     self._settle_steps(tokenizers, stream)
             save_setup(self.run, self.recipe, tokenizers)
-        trainer = self._trainer(tokenizers, stream, saved)
+        trainer = self._trainer(self.recipe.train, tokenizers, stream, saved)
         if not trainer.finished:
             (self.run / SCORES).unlink(missing_ok=True)  # of an earlier model, from an evaluation in mid-training
         self._train(trainer, tokenizers, corpora, extra_sinks)
@@ -115,11 +115,13 @@ class TrainingRun:
                 "restore the text, or begin anew with --fresh"
             )
 
-    def _trainer(self, tokenizers: TokenizerPair, stream: StreamMaker, saved: TrainingState | None) -> Trainer:
+    def _trainer(
+        self, section: TrainSection, tokenizers: TokenizerPair, stream: StreamMaker, saved: TrainingState | None
+    ) -> Trainer:
         """A trainer of a new model, or of the saved one; the same seed makes the same."""
-        torch.manual_seed(self.recipe.train.seed)
+        torch.manual_seed(section.seed)
         model = new_model(self.recipe, tokenizers).to("cuda" if torch.cuda.is_available() else "cpu")
-        return Trainer(section=self.recipe.train, model=model, stream=stream, saved=saved)
+        return Trainer(section=section, model=model, stream=stream, saved=saved)
 
     def _settle_steps(self, tokenizers: TokenizerPair, stream: StreamMaker) -> None:
         """Turn `max_minutes` into `max_steps` by the speed of some steps, which are then thrown away.
@@ -127,14 +129,13 @@ class TrainingRun:
         So a run with a time limit is, from its first step on, the same as one with that `max_steps` in its recipe.
         """
         section = self.recipe.train
-        trainer = self._trainer(tokenizers, stream, None)
-        for _ in range(WARM_STEPS):
-            trainer.update()
-        begin, steps = time.monotonic(), 0
-        while time.monotonic() - begin < SPEED_SHARE * 60 * section.max_minutes or steps < WARM_STEPS:
-            trainer.update()
-            steps += 1
-        seconds_per_step = (time.monotonic() - begin) / steps
+        sampled = section.sampled_share if section.sampled_softmax > 0 else 0.0
+        full = section.model_copy(update={"sampled_softmax": 0})
+        seconds_per_step = sum(
+            share * self._seconds_per_step(kind, tokenizers, stream)
+            for kind, share in ((section, sampled), (full, 1.0 - sampled))
+            if share > 0
+        )
         left = 60 * section.max_minutes * SHARE_FOR_TRAINING - (time.monotonic() - self.begin)
         max_steps = max(1, int(left / seconds_per_step))
         self._say(
@@ -143,6 +144,16 @@ class TrainingRun:
         self.minutes = section.max_minutes
         train = section.model_copy(update={"max_minutes": 0.0, "max_steps": max_steps})
         self.recipe = self.recipe.model_copy(update={"train": train})
+
+    def _seconds_per_step(self, section: TrainSection, tokenizers: TokenizerPair, stream: StreamMaker) -> float:
+        trainer = self._trainer(section, tokenizers, stream, None)
+        for _ in range(WARM_STEPS):
+            trainer.update()
+        begin, steps = time.monotonic(), 0
+        while time.monotonic() - begin < SPEED_SHARE * 60 * section.max_minutes or steps < WARM_STEPS:
+            trainer.update()
+            steps += 1
+        return (time.monotonic() - begin) / steps
 
     def _train(
         self, trainer: Trainer, tokenizers: TokenizerPair, corpora: Corpora, extra_sinks: Sequence[SinkMaker]

@@ -15,8 +15,6 @@ from nmt.recipe import Recipe
 from nmt.train.progress import Sample
 from nmt.translator import Translator
 
-TOKENS_TOGETHER = 4000  # of a batch of references
-
 
 @dataclass(frozen=True)
 class Validation:
@@ -36,6 +34,7 @@ class Validator:
         self._model = model
         self._translator = Translator(model, tokenizers, search)
         self._valid = valid
+        self._batch_tokens = recipe.train.batch_tokens  # what training has memory for
         self._tgt_lang = recipe.data.tgt_lang
         count = recipe.train.samples
         self._shown = [index * len(valid.src) // max(count, 1) for index in range(count)]
@@ -55,7 +54,7 @@ class Validator:
         src, tgt = self._src, self._tgt
         device = next(self._model.parameters()).device
         total, tokens = 0.0, 0
-        for rows in plan_batches(src.lengths, tgt.lengths, batch_tokens=TOKENS_TOGETHER, seed=0, epoch=0):
+        for rows in plan_batches(src.lengths, tgt.lengths, batch_tokens=self._batch_tokens, seed=0, epoch=0):
             batch = collate([src[i] for i in rows], [tgt[i] for i in rows]).to(device)
             readouts = self._model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
             out = real_positions(batch.tgt_out, batch.tgt_lengths)

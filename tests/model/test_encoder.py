@@ -113,18 +113,15 @@ def test_reading_reversed_equals_reading_the_reversed_sentence_and_memory_keeps_
 
 
 @pytest.mark.parametrize("residual", [True, False])
-def test_an_input_is_added_exactly_where_sizes_are_equal(residual: bool) -> None:
-    """Layers that say nothing pass the embeddings on, and the vector, the last layer's own state, is 0."""
-    encoder = new_encoder(bidirectional=[False, False], hidden_dim=EMBED, residual=residual)
-    wider = new_encoder(bidirectional=[False, False], residual=residual)
+@pytest.mark.parametrize("hidden_dim", [HIDDEN, EMBED])
+def test_what_every_layer_but_the_first_read_is_added_to_what_it_says(residual: bool, hidden_dim: int) -> None:
+    """An upper layer that says nothing passes on what the first one says, and the vector, its own state, is 0."""
+    wider = new_encoder(bidirectional=[False, False], hidden_dim=hidden_dim, residual=residual)
     with torch.no_grad():
-        for parameter in [*encoder.layers.parameters(), *wider.layers[1].parameters()]:
+        for parameter in wider.layers[1].parameters():
             parameter.zero_()
     [ids] = SENTENCES[:1]
-    output = encode(encoder, [ids])
-    expected = encoder.embedder(torch.tensor([ids]))
-    torch.testing.assert_close(output.memory, expected if residual else torch.zeros_like(expected))
-    assert not output.vector.any()
+    assert not encode(wider, [ids]).vector.any()
     first, _ = wider.layers[0](wider.embedder(torch.tensor([ids])), torch.tensor([len(ids)]))
     torch.testing.assert_close(encode(wider, [ids]).memory, first if residual else torch.zeros_like(first))
 

@@ -200,26 +200,36 @@ def test_a_stack_step_by_step_equals_all_positions_at_once(cell: str, layers: in
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-def test_an_input_is_added_exactly_where_sizes_are_equal(at_once: bool) -> None:
-    """A layer that says nothing passes its input on, or nothing at all."""
+@pytest.mark.parametrize("input_dim", [INPUT, HIDDEN])
+def test_what_every_layer_but_the_first_read_is_added_to_what_it_says(at_once: bool, input_dim: int) -> None:
+    """Upper layers that say nothing pass on what the first one says, or nothing at all, whatever the input's size."""
 
-    def read(stack: Stack, x: Tensor) -> Tensor:
+    def read(stack: Stack) -> Tensor:
         state = LayerState(*(x.new_zeros(3, ROWS, HIDDEN) for _ in range(2)))
         outputs: Tensor = stack(x, state)[0] if at_once else stack.step(x[:, 0], state)[0][:, None]
         return outputs
 
-    narrow, wide = randn(ROWS, 1, INPUT), randn(ROWS, 1, HIDDEN)
-    stack = new_stack(residual=True, input_dim=HIDDEN)
-    silence(stack)
-    assert torch.equal(read(stack, wide), wide)
-    stack = new_stack(residual=True)
+    x = randn(ROWS, 1, input_dim)
+    stack = new_stack(residual=True, input_dim=input_dim)
     silence(*stack.layers[1:])
-    torch.testing.assert_close(read(stack, narrow), stack.layers[0](narrow)[0])
+    torch.testing.assert_close(read(stack), stack.layers[0](x)[0])
     silence(stack)
-    assert not read(stack, narrow).any()
-    stack = new_stack(residual=False, input_dim=HIDDEN)
+    assert not read(stack).any()
+    stack = new_stack(residual=False, input_dim=input_dim)
     silence(*stack.layers[1:])
-    assert not read(stack, wide).any()
+    assert not read(stack).any()
+
+
+def test_the_way_past_a_layer_is_never_dropped() -> None:
+    """Upper layers that say nothing leave the first one's output with that one's dropout alone."""
+    stack = new_stack(residual=True, dropout=0.5)
+    silence(*stack.layers[1:])
+    x, state = randn(ROWS, POSITIONS, INPUT), LayerState(*(torch.zeros(3, ROWS, HIDDEN).double() for _ in range(2)))
+    outputs, _ = stack(x, state)
+    first, _ = stack.layers[0](x)
+    kept = outputs != 0
+    torch.testing.assert_close(outputs[kept], 2.0 * first[kept])
+    assert 0.2 < kept.double().mean() < 0.8
 
 
 @pytest.mark.parametrize(("dropout", "state_dropout"), [(0.5, 0.0), (0.0, 0.5), (0.3, 0.5)])

@@ -10,7 +10,9 @@ import pytest
 import torch
 from toy_run import killed_after, metrics, nmt, phrasebook, signals_after, train, write_recipe
 
+from nmt.recipe import TrainSection
 from nmt.run_dir import load_training
+from nmt.train.run import TrainingRun
 from nmt.train.trainer import Trainer
 from nmt.translator import load
 
@@ -192,10 +194,25 @@ def test_a_time_limit_is_turned_into_steps_once_and_then_changes_nothing(recipe:
     assert "train.max_minutes" in other
 
 
+def test_the_time_of_a_step_is_that_of_both_losses_by_their_shares(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seconds(self: TrainingRun, section: TrainSection, *_: object) -> float:
+        return 0.1 if section.sampled_softmax > 0 else 0.3
+
+    monkeypatch.setattr(TrainingRun, "_seconds_per_step", seconds)
+    limit = {"train.max_minutes": 0.5}  # of which 27 seconds are for training, less what passed before
+    sampled = {"train.sampled_softmax": 50, "train.sampled_share": 0.75}
+    for changes, seconds_per_step in (({}, 0.3), (sampled, 0.75 * 0.1 + 0.25 * 0.3)):
+        printed = train(recipe, tmp_path / str(seconds_per_step), limit | changes)
+        [steps] = map(int, re.findall(r"train\.max_steps = (\d+)", printed))
+        assert 0.6 < steps * seconds_per_step / 27 <= 1.0
+
+
 def test_the_model_kept_is_the_one_that_validated_best(recipe: Path, tmp_path: Path) -> None:
     """A learning rate that jumps up after the best validation spoils the weights, but not the model that is kept."""
     run = tmp_path / "run"
-    rates = {50: 100.0}  # from step 50 on
+    rates = {120: 100.0}  # from step 120 on
     update = Trainer.update
 
     def spoiled(self: Trainer) -> object:
@@ -205,10 +222,10 @@ def test_the_model_kept_is_the_one_that_validated_best(recipe: Path, tmp_path: P
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "update", spoiled)
-        train(recipe, run, {"train.max_steps": 60, "train.clip_norm": 0, "train.schedule": "constant"})
+        train(recipe, run, {"train.max_steps": 130, "train.clip_norm": 0, "train.schedule": "constant"})
     found = {line["step"]: line["bleu"] for line in metrics(run) if line["event"] == "valid"}
     best = max(found, key=lambda step: found[step])
-    assert found[best] > found[60]
+    assert found[best] > found[130]
     state = load_training(run)
     assert state is not None
     assert state.values["progress"]["best_step"] == best

@@ -12,7 +12,6 @@ from nmt.evaluate import TestSet
 from nmt.metrics import score
 from nmt.model.build import AnyModel
 from nmt.run_dir import SavedModel, load_model
-from nmt.train import validation
 from nmt.train.run import new_model
 from nmt.train.validation import Validator
 from nmt.translator import load
@@ -50,13 +49,12 @@ def nll_by_hand(model: AnyModel, tokenizers: TokenizerPair, valid: TestSet) -> f
     return -math.fsum(log_probs) / len(log_probs)
 
 
-@pytest.mark.parametrize("tokens_together", [30, validation.TOKENS_TOGETHER])
+@pytest.mark.parametrize("batch_tokens", [30, 4000])
 def test_nll_is_the_mean_over_all_target_tokens_eos_counted(
-    saved: SavedModel, valid: TestSet, tokens_together: int, monkeypatch: pytest.MonkeyPatch
+    saved: SavedModel, valid: TestSet, batch_tokens: int
 ) -> None:
     """However the sentences share batches."""
-    monkeypatch.setattr(validation, "TOKENS_TOGETHER", tokens_together)
-    found = validator(saved, valid)()
+    found = validator(saved, valid, batch_tokens=batch_tokens)()
     assert found.nll == pytest.approx(nll_by_hand(saved.model, saved.tokenizers, valid), rel=1e-5)
 
 

@@ -79,10 +79,8 @@ def _clipping(store: Store, plan: Plan, advance: Callable[[str], None]) -> None:
         if not store.has(identity, settings):
             model = new_model(recipe.model, initialisation="large", seed=seed)
             curve = _until_not_finite(Learner(model, recipe.train, plan.clipped_steps, seed), plan.clipped_updates)
-            losses, norms = zip(*curve, strict=True)
-            store.add(
-                identity, settings, {"steps": plan.clipped_steps, "losses": rounded(losses), "norms": rounded(norms)}
-            )
+            losses, norms = rounded([loss for loss, _ in curve]), rounded([norm for _, norm in curve])
+            store.add(identity, settings, {"steps": plan.clipped_steps, "losses": losses, "norms": norms})
         advance(f"clipping, {name} {clipped}, seed {seed}")
 
 
