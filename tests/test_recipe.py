@@ -154,6 +154,11 @@ CONFLICTS: dict[str, tuple[dict[str, object], str, dict[str, object]]] = {
         r"multihead.* needs a decoder_dim that attention_heads divides",
         {"attention_heads": 5},
     ),
+    "reversed": (
+        {"encoder": "convolutional", "reverse_source": True},
+        r"reverse_source is about the order of reading",
+        {"encoder": "recurrent"},
+    ),
     "kernel": ({"encoder": "convolutional", "kernel_size": 4}, r"kernel_size must be odd", {"kernel_size": 5}),
 }
 

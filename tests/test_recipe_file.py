@@ -172,6 +172,7 @@ def right_recipes(draw: st.DrawFn) -> Recipe:
     model["decoder_dim"] = memory_dim(model) if model["attention"] == "dot" else model["decoder_dim"]
     model["attention_heads"] = 1 if model["decoder_dim"] % model["attention_heads"] else model["attention_heads"]
     model["kernel_size"] |= 1
+    model["reverse_source"] &= model["encoder"] == "recurrent"
     return Recipe.model_validate(nested)
 
 

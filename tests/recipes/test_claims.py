@@ -210,6 +210,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_page_is_complete_and_made_of_the_results_alone(quick: Path, tmp_path: Path) -> None:
     text = (quick / "README.md").read_text(encoding="utf-8")
     assert MISSING not in text
@@ -223,6 +224,7 @@ def test_the_page_is_complete_and_made_of_the_results_alone(quick: Path, tmp_pat
         assert (again / name).read_bytes() == (quick / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_each_claim_gets_its_verdict(quick: Path) -> None:
     sections = (quick / "README.md").read_text(encoding="utf-8").split("\n## ")[1:]
     claims = {section[0]: section for section in sections if section[0].isdigit()}
@@ -232,6 +234,7 @@ def test_each_claim_gets_its_verdict(quick: Path) -> None:
     assert found == {"1": 1, "2": 1, "3": 1, "4": 1, "5": 1, "6": 3}
 
 
+@pytest.mark.slow
 def test_what_is_done_is_not_done_again(quick: Path) -> None:
     before = {path: path.read_bytes() for path in (quick / "results").iterdir()}
     run("all", "--quick", "--out", quick)
