@@ -3,13 +3,13 @@
 House letters: B batch (N rows in a step), T positions, I input size, H hidden size, L layers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
-from nmt.model.cells import CELLS, LayerState
+from nmt.model.cells import CELLS, Gates, LayerState
 from nmt.model.dropout import DROPOUTS, LockedDropout
 
 
@@ -64,20 +64,20 @@ class RecurrentLayer(nn.Module):
     def trace(self, x: Tensor, state: LayerState | None = None) -> Trace:
         """The same pass written out, to look into: no dropout; gradients reach every state."""
         state = state or self.zero_state(x)
-        states, steps = [], []
-        for projected in self.cell.project(x, self.fused).unbind(1):
-            state, gates = self.cell.step(projected, state, self.fused)
-            states.append(state)
-            steps.append(gates)
-        return Trace(states, {name: torch.stack([gates[name] for gates in steps], dim=1) for name in steps[0]})
+        steps = list(self._steps(x, state, nn.Identity()))
+        gates = {name: torch.stack([gates[name] for _, gates in steps], dim=1) for name in steps[0][1]}
+        return Trace([state for state, _ in steps], gates)
 
     def _unrolled(self, x: Tensor, state: LayerState) -> tuple[Tensor, LayerState]:
-        drop = self.state_dropout.for_steps(state.h)
-        outputs = []
+        states = [state for state, _ in self._steps(x, state, self.state_dropout.for_steps(state.h))]
+        return torch.stack([state.h for state in states], dim=1), states[-1]
+
+    def _steps(
+        self, x: Tensor, state: LayerState, drop: Callable[[Tensor], Tensor]
+    ) -> Iterator[tuple[LayerState, Gates]]:
         for projected in self.cell.project(x, self.fused).unbind(1):
-            state, _ = self.cell.step(projected, LayerState(drop(state.h), state.c), self.fused)
-            outputs.append(state.h)
-        return torch.stack(outputs, dim=1), state
+            state, gates = self.cell.step(projected, LayerState(drop(state.h), state.c), self.fused)
+            yield state, gates
 
 
 def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
