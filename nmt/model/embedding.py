@@ -9,8 +9,8 @@ class Embedder(nn.Module):
     """Looks up embeddings, scales them up, drops whole words and features in training.
 
     `embedding` may be shared with the output layer, where it must be small: variance 1 / E. As an input it is scaled by
-    E^(1/4), halfway to variance 1, which learned faster than no scale and than sqrt(E), also the more so the larger the
-    learning rate: Adam moves every weight by as much, and the scale multiplies that.
+    E^(1/4), halfway to variance 1: not by sqrt(E), since that multiplies every update of Adam as well, which moves each
+    weight by as much.
     """
 
     def __init__(self, embedding: nn.Embedding, *, dropout: float, dropout_kind: str, word_dropout: float) -> None:
