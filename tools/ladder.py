@@ -2,6 +2,8 @@
 
     python tools/ladder.py --data ../shared/data/multi30k --jobs 2
 
+`--kit` trains the recipe with one of its tricks changed at a time instead.
+
 Each training runs on one thread. One that was stopped goes on; one that is finished is not trained again.
 """
 
@@ -47,7 +49,34 @@ ROWS: dict[str, dict[str, str]] = {
         "model.encoder_layers": "4",
     },
 }
-THREE_SEEDS = ("rnn, none", "lstm, none", "rnn, general", "gru, general", "lstm, general")
+KIT: dict[str, dict[str, str]] = {
+    "lstm, general": {},  # the recipe itself, and a row of the ladder
+    "no label smoothing": {"train.label_smoothing": "0"},
+    "constant learning rate": {"train.schedule": "constant"},
+    "full softmax throughout": {"train.sampled_softmax": "0"},
+    "four times the batch, a quarter of the steps": {
+        "train.batch_tokens": "2000",
+        "train.max_steps": "1000",
+        "train.validate_every": "250",
+        "train.warmup_steps": "38",
+    },
+    "no tying": {"model.tie": "none"},
+    "output tied with target embeddings": {"model.tie": "tgt"},
+    "plain dropout": {"model.dropout_kind": "plain"},
+    "no dropout": {"model.dropout": "0"},
+    "word dropout 0.1": {"model.word_dropout": "0.1"},
+    "state dropout 0.2": {"model.state_dropout": "0.2"},
+    "subword sampling 0.5": {"tokenizer.sampling": "0.5"},
+    "moving average 0.999": {"train.ema_decay": "0.999"},
+    "agreement 2": {"train.agreement": "2", "train.sampled_softmax": "0"},
+}
+THREE_SEEDS = (
+    "rnn, none",
+    "lstm, none",
+    "rnn, general",
+    "gru, general",
+    "lstm, general",
+)
 
 
 def train(run: Path, recipe: str, settings: dict[str, str]) -> None:
@@ -71,12 +100,14 @@ def train(run: Path, recipe: str, settings: dict[str, str]) -> None:
 @click.option("--runs", type=click.Path(path_type=Path), default=Path("runs/ladder"), show_default=True)
 @click.option("--jobs", default=2, show_default=True, help="Trainings at a time.")
 @click.option("--only", multiple=True, help="Rows, by name; repeatable.  [default: all]")
-def main(recipe: str, data: Path | None, runs: Path, jobs: int, only: Sequence[str]) -> None:
+@click.option("--kit", is_flag=True, help="One trick of the recipe changed at a time.")
+def main(recipe: str, data: Path | None, runs: Path, jobs: int, only: Sequence[str], kit: bool) -> None:
     """Train all rows and print the table."""
+    table = KIT if kit else ROWS
     common = COMMON | ({"data.folder": str(data)} if data else {})
     plan: dict[Path, tuple[str, dict[str, str]]] = {}
     for seed in (1, 2, 3):
-        for name, settings in ROWS.items():
+        for name, settings in table.items():
             if (seed == 1 or name in THREE_SEEDS) and (not only or name in only):
                 run = runs / f"{name.replace(', ', '-').replace(' ', '-')}-seed{seed}"
                 plan[run] = (name, common | settings | {"train.seed": str(seed)})
@@ -91,7 +122,7 @@ def main(recipe: str, data: Path | None, runs: Path, jobs: int, only: Sequence[s
     rows: dict[str, list[Run]] = defaultdict(list)
     for run, (name, _) in plan.items():
         rows[name].append(read_run(run))
-    show({name: rows[name] for name in ROWS if name in rows})
+    show({name: rows[name] for name in table if name in rows})
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """The ladder's rows are recipes, each another one."""
 
 import pytest
-from ladder import COMMON, ROWS, THREE_SEEDS
+from ladder import COMMON, KIT, ROWS, THREE_SEEDS
 
 from nmt.recipe_file import load_recipe
 
 
-@pytest.mark.parametrize("name", ROWS)
-def test_every_row_is_a_recipe(name: str) -> None:
-    load_recipe("multi30k-de-en", [f"{key}={value}" for key, value in (COMMON | ROWS[name]).items()])
+@pytest.mark.parametrize("row", [*ROWS.values(), *KIT.values()], ids=[*ROWS, *KIT])
+def test_every_row_is_a_recipe(row: dict[str, str]) -> None:
+    load_recipe("multi30k-de-en", [f"{key}={value}" for key, value in (COMMON | row).items()])
 
 
-def test_no_two_rows_are_the_same_recipe() -> None:
-    loaded = [load_recipe("multi30k-de-en", [f"{k}={v}" for k, v in row.items()]).recipe for row in ROWS.values()]
-    assert len({recipe.model for recipe in loaded}) == len(ROWS)
+@pytest.mark.parametrize("table", [ROWS, KIT], ids=["ladder", "kit"])
+def test_no_two_rows_are_the_same_recipe(table: dict[str, dict[str, str]]) -> None:
+    loaded = [load_recipe("multi30k-de-en", [f"{k}={v}" for k, v in row.items()]).recipe for row in table.values()]
+    assert len({recipe.model_dump_json() for recipe in loaded}) == len(table)
 
 
 def test_rows_with_three_seeds_are_rows() -> None:
