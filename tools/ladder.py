@@ -107,7 +107,7 @@ def main(recipe: str, data: Path | None, runs: Path | None, jobs: int, only: Seq
     """Train all rows and print the table."""
     table, common, default = (KIT, KIT_COMMON, "runs/kit") if kit else (ROWS, COMMON, "runs/ladder")
     runs = runs or Path(default)
-    common |= {"data.folder": str(data)} if data else {}
+    common = {**common, "data.folder": str(data)} if data else common
     plan: dict[Path, tuple[str, dict[str, str]]] = {}
     for seed in (1, 2, 3):
         for name, settings in table.items():
