@@ -3,10 +3,11 @@
 `recipe_file` reads one from TOML; `tools/make_keys.py` writes `recipes/KEYS.md` from here.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from nmt.recipe_rules import conflicts
 
 
 def _one_or_more(value: Any) -> Any:
@@ -16,7 +17,13 @@ def _one_or_more(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _as_tuple(value: Any) -> Any:
+    """A list as TOML has it."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_one_or_more)]
+Weights = Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], BeforeValidator(_as_tuple)]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]+)*$")]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -48,6 +55,12 @@ class DataSection(Section):
         9.0, ge=1.0, description="training pairs whose sides differ more in length are dropped (characters)"
     )
     drop_duplicates: bool = Field(True, description="keep one of several equal training pairs")
+    weights: Weights = Field(
+        (), description="relative shares of the training texts in an epoch, one each; empty: by their pairs"
+    )
+    temperature: float = Field(
+        1.0, ge=1.0, description="share of a training text in an epoch: its pairs to the power of 1 / temperature"
+    )
 
 
 class TokenizerSection(Section):
@@ -117,7 +130,18 @@ class TrainSection(Section):
     max_minutes: float = Field(
         0.0, ge=0.0, description="wall time in all: sets `max_steps` by the speed of the first steps; 0: off"
     )
-    batch_tokens: int = Field(1000, ge=1, description="most target tokens of a batch, padding counted")
+    batch_tokens: int = Field(
+        1000, ge=1, description="most target tokens of an optimizer step, padding counted, of all processes together"
+    )
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="pieces that a process takes its share of a batch in, to save memory; on its own it takes "
+        "twice as many whenever memory runs out",
+    )
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = Field(
+        "fp32", description="of matrix products: tf32 and fp16 are for GPUs"
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="update rule")
     learning_rate: float = Field(2e-3, gt=0.0, description="at its highest")
     beta2: Share = Field(0.98, description="Adam's second-moment decay (the first is 0.9); SGD's momentum is 0.9")
@@ -152,6 +176,10 @@ class TrainSection(Section):
     validate_beam_size: int = Field(1, ge=1, description="beam size in validation")
     patience: int = Field(0, ge=0, description="stop after so many validations without a better BLEU; 0: never")
     save_every: int = Field(500, ge=1, description="steps between savings of the training state")
+    keep_last: int = Field(2, ge=1, description="newest savings of the training state that are kept")
+    keep_best: int = Field(
+        0, ge=0, description="and so many of those with the best validation BLEU, of savings made right after one"
+    )
     log_every: int = Field(50, ge=1, description="steps between lines of metrics.jsonl")
     samples: int = Field(3, ge=0, description="sample translations shown at each validation")
     tensorboard: bool = Field(False, description="write TensorBoard event files into the run folder")
@@ -190,52 +218,6 @@ class Recipe(Section):
         return self
 
 
-def conflicts(values: Mapping[str, Any]) -> list[str]:
-    """The rules between keys that `values` (by `section.key`, each sound in itself or not) break: a sentence each."""
-    faults = []
-    if values["model.tie"] == "all" and values["tokenizer.joint"] is False:
-        faults.append('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
-    if values["tokenizer.sampling"] != 0 and values["tokenizer.kind"] in ("char", "word"):
-        faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{values["tokenizer.kind"]}"')
-    if values["train.agreement"] != 0 and _are_sizes(values, "train.sampled_softmax"):
-        faults.append("train.agreement compares whole distributions: it needs train.sampled_softmax = 0")
-    return faults + _model_conflicts({key.removeprefix("model."): value for key, value in values.items()})
-
-
-def _model_conflicts(model: Mapping[str, Any]) -> list[str]:
-    faults: list[str] = []
-    if model["architecture"] != "encoder_decoder":
-        return faults
-    sizes = _are_sizes(model, "decoder_dim", "encoder_dim")
-    if model["attention"] == "dot" and sizes and model["decoder_dim"] != (size := memory_dim(model)):
-        faults.append(
-            'model.attention = "dot" multiplies decoder states with encoder outputs: it needs '
-            f'decoder_dim = {size} (or attention = "general")'
-        )
-    sizes = _are_sizes(model, "decoder_dim", "attention_heads")
-    if model["attention"] == "multihead" and sizes and model["decoder_dim"] % model["attention_heads"] != 0:
-        faults.append('model.attention = "multihead" needs a decoder_dim that attention_heads divides')
-    sizes = _are_sizes(model, "kernel_size")
-    if model["encoder"] == "convolutional" and sizes and model["kernel_size"] % 2 == 0:
-        faults.append("model.kernel_size must be odd, so that a position looks equally far to both sides")
-    if model["encoder"] == "convolutional" and model["reverse_source"] is True:
-        faults.append('model.reverse_source is about the order of reading: it needs encoder = "recurrent"')
-    return faults
-
-
-def _are_sizes(values: Mapping[str, Any], *names: str) -> bool:
-    """Can a rule count with them? Where not, that is a fault of its own, told elsewhere."""
-    return all(type(values[name]) is int and values[name] >= 1 for name in names)
-
-
-def memory_dim(model: Mapping[str, Any]) -> int:
-    """The size of the encoder's outputs: the two directions of the last layer are joined."""
-    both = model["encoder"] == "recurrent" and (
-        model["bidirectional"] == "all" or (model["bidirectional"] == "first" and model["encoder_layers"] == 1)
-    )
-    return int(model["encoder_dim"]) * (2 if both else 1)
-
-
 def sections() -> dict[str, type[Section]]:
     """The sections of a recipe by name, in order."""
     found = {name: field.annotation for name, field in Recipe.model_fields.items()}
@@ -262,6 +244,8 @@ def allowed(key: str) -> str:
         return " | ".join(f'"{choice}"' for choice in choices)
     if key.startswith("data.") and key.endswith("_lang"):
         return 'language code, such as "de" or "pt-BR"'
+    if key == "data.weights":
+        return "list of numbers, each over 0.0"
     if field.annotation not in _TYPE_NAMES:
         one_or_more = "one or more " if any(hasattr(item, "min_length") for item in field.metadata) else ""
         return "table of texts" if key == "data.hub" else f"text or list of {one_or_more}texts, none empty"

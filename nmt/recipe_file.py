@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nmt.errors import RecipeError
-from nmt.recipe import Recipe, allowed, conflicts, keys, sections, toml_value
+from nmt.recipe import Recipe, allowed, keys, sections, toml_value
+from nmt.recipe_rules import conflicts
 
 LARGEST_RECIPE_BYTES = 1 << 20
 _PACKAGE = Path(__file__).resolve().parent

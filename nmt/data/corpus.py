@@ -6,22 +6,21 @@ cache is keyed by what the sources hold, not by their names or dates.
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow as pa
 
+from nmt.data.arrow import record_batches
+from nmt.data.cache import Cache, Stamp, settled
+from nmt.data.duplicates import DigestSet, digests
 from nmt.data.lines import TextFile, copy_pipes
 from nmt.data.sources import Row, Source, SourceRules, find_source
-from nmt.errors import DataError, OutputError
+from nmt.errors import DataError
 
 # A part of the cache key: raise it whenever the same bytes come to be read as other pairs.
 READER_VERSION = 1
@@ -30,8 +29,9 @@ REASONS = ("columns", "empty side", "too long", "length ratio", "duplicate")
 _SCHEMA = pa.schema({"src": pa.string(), "tgt": pa.string()})
 _BATCH_PAIRS = 10_000
 _BATCH_CHARS = 16 << 20
-_WORKSPACE = "building-"
-_STALE_SECONDS = 7 * 24 * 3600
+
+Pair = tuple[str, str]
+Watch = Callable[[int, int], None]  # (done, of how many; 0: no one knows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class Filters:
     """What training data must satisfy. Lengths are in characters, without the spaces around a side.
 
     A pair is asked in the order of `REASONS` and counted under the first that it fails; an empty side always fails.
-    drop_duplicates: costs 91 to 109 bytes of memory for each pair kept (measured at 0.1 to 5 million pairs).
+    drop_duplicates: goes by 64 bits of hash a pair (`DigestSet` has the odds of an error, and what memory it costs).
     """
 
     max_chars: int
@@ -51,23 +51,36 @@ class Filters:
 class Corpus:
     """`pairs` has string columns `src` and `tgt`; `dropped` has each of `REASONS`, or nothing without filters.
 
+    kept: how many of the pairs came from each source, in order.
     fingerprint: SHA-256 (hex) over what the sources hold and all that decides how it is read and filtered.
     """
 
     pairs: datasets.Dataset
     read: int
     dropped: dict[str, int]
+    kept: tuple[int, ...]
     sources: tuple[str, ...]
     fingerprint: str
 
+    @property
+    def arrow(self) -> Path:
+        """The file in the cache."""
+        return Path(self.pairs.cache_files[0]["filename"])
+
 
 def open_corpus(
-    names: Sequence[str], rules: SourceRules, *, filters: Filters | None, cache_dir: Path | None = None
+    names: Sequence[str],
+    rules: SourceRules,
+    *,
+    filters: Filters | None,
+    cache_dir: Path | None = None,
+    watch: Watch | None = None,
 ) -> Corpus:
     """The pairs of all named sources, one after the other.
 
     A name stands for what `find_source` says. Line breaks inside a JSON text become spaces. Training data has
-    `filters`; with None every line is kept, and a row that holds no pair is refused instead of dropped.
+    `filters`; with None every line is kept, and a row that holds no pair is refused instead of dropped. `watch` is told
+    how many pairs were read, where they are read and not found in the cache.
 
     Raises:
         DataError: a source is missing, damaged, unpaired or changing while it is read; or no pair is left.
@@ -75,65 +88,77 @@ def open_corpus(
     """
     if not names:
         raise DataError("no sources are named; name at least one, as NAME of NAME.de and NAME.en, or a .tsv file")
-    cache = cache_dir or default_cache_dir()
+    cache = Cache(cache_dir)
     found = [find_source(name, rules) for name in names]
-    with _workspace(cache) as workspace:
+    with cache.workspace() as workspace:
         sources = _copy_pipes(found, workspace)
         stamps = [source.stamps() for source in sources]
-        key = _fingerprint(sources, rules, filters)
-        arrow, sidecar = cache / f"{key}.arrow", cache / f"{key}.json"
-        counts = _load_counts(arrow, sidecar)
-        if counts is None:
-            counts = _Counts(0, dict.fromkeys(REASONS, 0) if filters else {})
-            rows = chain.from_iterable(source.rows(rules) for source in sources)
-            _write_arrow(workspace / "arrow", _kept(rows, filters, counts))
-            _check_unchanged(sources, stamps)
-            _check_any_left(sources, counts)
-            (workspace / "json").write_text(json.dumps({**asdict(counts), "seal": _seal(workspace / "arrow", counts)}))
-            (workspace / "arrow").replace(arrow)
-            (workspace / "json").replace(sidecar)
+        key = _fingerprint(sources, rules, filters, cache)
+        arrow = cache.folder / f"{key}.arrow"
+        with cache.lock(key):
+            counts = _counts(cache.facts(arrow))
+            if counts is None:
+                counts = _Counts(0, dict.fromkeys(REASONS, 0) if filters else {}, [0] * len(sources))
+                _write_arrow(workspace / "arrow", _kept(sources, rules, filters, counts), counts, watch)
+                _check_unchanged(sources, stamps)
+                _check_any_left(sources, counts)
+                cache.store(workspace / "arrow", arrow, asdict(counts))
         pairs = datasets.Dataset.from_file(str(arrow))
-    return Corpus(pairs, counts.read, counts.dropped, tuple(source.shown for source in sources), key)
+    shown = tuple(source.shown for source in sources)
+    return Corpus(pairs, counts.read, counts.dropped, tuple(counts.kept), shown, key)
 
 
-def count_overlap(train: Corpus, other: Corpus) -> int:
-    """How many pairs of `other` have a source side that occurs in `train`, runs of white space taken as one space.
-
-    The source alone decides: a model that saw the sentence in training has an unfair start whatever the reference says.
-    Blank sources do not count. Memory grows with `other` only.
-    """
-    wanted = set(_source_hashes(other)) - {_hash("")}
-    seen = {digest for digest in _source_hashes(train) if digest in wanted}
-    return sum(digest in seen for digest in _source_hashes(other))
-
-
-def default_cache_dir() -> Path:
-    """$NMT_CACHE, or else $XDG_CACHE_HOME/nmt, or else ~/.cache/nmt."""
-    if own := os.environ.get("NMT_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nmt"
+def lines(corpus: Corpus, side: str) -> Iterator[list[str]]:
+    """The lines of the side "src" or "tgt", a record batch at a time."""
+    for batch in record_batches(corpus.arrow):
+        yield batch.column(side).to_pylist()
 
 
 @dataclass
 class _Counts:
     read: int
     dropped: dict[str, int]
+    kept: list[int]
 
 
-def _kept(rows: Iterable[Row], filters: Filters | None, counts: _Counts) -> Iterator[tuple[str, str]]:
-    seen: set[bytes] = set()
-    for counts.read, row in enumerate(rows, start=1):
+def _counts(stored: dict[str, Any] | None) -> _Counts | None:
+    """Of a corpus in the cache; None where it is absent or damaged, so that it is built again."""
+    if not stored or stored.keys() != {"read", "dropped", "kept"}:
+        return None
+    return _Counts(**stored)
+
+
+def _kept(
+    sources: Sequence[Source], rules: SourceRules, filters: Filters | None, counts: _Counts
+) -> Iterator[list[Pair]]:
+    """The pairs that pass, in batches."""
+    seen = DigestSet() if filters and filters.drop_duplicates else None
+    for number, source in enumerate(sources):
+        for pairs in _bounded(_sound(source.rows(rules), filters, counts)):
+            new = pairs
+            if seen is not None:
+                # no line break can be in either side
+                new = list(compress(pairs, seen.add(digests(f"{src}\n{tgt}" for src, tgt in pairs)).tolist()))
+                counts.dropped["duplicate"] += len(pairs) - len(new)
+            counts.kept[number] += len(new)
+            yield new
+
+
+def _sound(rows: Iterable[Row], filters: Filters | None, counts: _Counts) -> Iterator[Pair]:
+    """The pairs that pass all filters but that of duplicates."""
+    for row in rows:
+        counts.read += 1
         if filters is None and row.fault:
             raise DataError(f"{row.where}: {row.fault}; nothing may be dropped here, so mend this row")
-        reason = _reason_to_drop(row, filters, seen) if filters else None
+        reason = _reason_to_drop(row, filters) if filters else None
         if reason:
             counts.dropped[reason] += 1
         else:
             yield row.src, row.tgt
 
 
-def _reason_to_drop(row: Row, filters: Filters, seen: set[bytes]) -> str | None:
-    """One of REASONS. Of each pair let through, `seen` keeps 128 bits of hash in place of the text."""
+def _reason_to_drop(row: Row, filters: Filters) -> str | None:
+    """One of REASONS."""
     if row.fault:
         return "columns"
     short, long = sorted((len(row.src.strip()), len(row.tgt.strip())))
@@ -143,22 +168,21 @@ def _reason_to_drop(row: Row, filters: Filters, seen: set[bytes]) -> str | None:
         return "too long"
     if long > filters.max_ratio * short:
         return "length ratio"
-    if filters.drop_duplicates:
-        digest = _hash(f"{row.src}\n{row.tgt}")  # no line break can be in either
-        if digest in seen:
-            return "duplicate"
-        seen.add(digest)
     return None
 
 
-def _hash(text: str) -> bytes:
-    """128 bits: among 10^9 texts, the chance that any two collide is about 10^-21."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def _source_hashes(corpus: Corpus) -> Iterator[bytes]:
-    for batch in corpus.pairs.select_columns("src").iter(batch_size=_BATCH_PAIRS):
-        yield from (_hash(" ".join(src.split())) for src in batch["src"])
+def _bounded(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+    """Batches bounded in pairs and in characters, so that memory stays flat and offsets fit 32 bits."""
+    batch: list[Pair] = []
+    chars = 0
+    for pair in pairs:
+        batch.append(pair)
+        chars += len(pair[0]) + len(pair[1])
+        if len(batch) == _BATCH_PAIRS or chars > _BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
 
 
 def _copy_pipes(sources: list[Source], workspace: Path) -> list[Source]:
@@ -170,7 +194,7 @@ def _copy_pipes(sources: list[Source], workspace: Path) -> list[Source]:
     ]
 
 
-def _fingerprint(sources: Sequence[Source], rules: SourceRules, filters: Filters | None) -> str:
+def _fingerprint(sources: Sequence[Source], rules: SourceRules, filters: Filters | None, cache: Cache) -> str:
     reading = {
         "version": READER_VERSION,
         "languages": [rules.src_lang, rules.tgt_lang],
@@ -180,74 +204,38 @@ def _fingerprint(sources: Sequence[Source], rules: SourceRules, filters: Filters
         "kinds": [source.kind for source in sources],
     }
     total = hashlib.sha256(json.dumps(reading, sort_keys=True).encode())
-    for content in chain.from_iterable(source.contents(rules) for source in sources):
-        part = hashlib.sha256()
-        for block in content:
-            part.update(block)
-        total.update(part.digest())
+    for source in sources:
+        for digest in _content_hashes(source, rules, cache):
+            total.update(bytes.fromhex(digest))
     return total.hexdigest()
 
 
-@contextmanager
-def _workspace(cache: Path) -> Iterator[Path]:
-    """A folder that goes away again, on the file system of the cache so that files can be moved there in one step."""
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        _clear_stale(cache)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=_WORKSPACE) as folder:
-            yield Path(folder)
-    except OSError as fault:
-        raise OutputError(
-            f"{cache}: the corpus cannot be cached here ({fault}); make room, or set NMT_CACHE to another folder"
-        ) from fault
+def _content_hashes(source: Source, rules: SourceRules, cache: Cache) -> list[str]:
+    """SHA-256 of each content of a source: read, or remembered from when its files had the stamps they have now."""
+    key, stamps = source.identity(rules), source.stamps()
+    known = cache.recall(key, stamps) if stamps else None
+    if known is not None:
+        return list(known)
+    found = []
+    for content in source.contents(rules):
+        digest = hashlib.sha256()
+        for block in content:
+            digest.update(block)
+        found.append(digest.hexdigest())
+    if stamps and settled(stamps) and source.stamps() == stamps:
+        cache.remember(key, found, stamps)
+    return found
 
 
-def _clear_stale(cache: Path) -> None:
-    """Removes what builds that were killed left behind, long after any build can still be running."""
-    for folder in cache.glob(f"{_WORKSPACE}*"):
-        with suppress(OSError):  # gone by now, or not ours to remove: neither keeps this build from going on
-            if not folder.is_symlink() and time.time() - folder.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(folder)
-
-
-def _load_counts(arrow: Path, sidecar: Path) -> _Counts | None:
-    """The counts of a cached corpus; None where it is absent, half written or damaged, so that it is built again."""
-    try:
-        stored = json.loads(sidecar.read_bytes())
-        counts = _Counts(stored["read"], stored["dropped"])
-        return counts if stored["seal"] == _seal(arrow, counts) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _seal(arrow: Path, counts: _Counts) -> str:
-    """SHA-256 over the counts and the Arrow file: a flipped byte in either would go unnoticed otherwise."""
-    with arrow.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256")
-    digest.update(json.dumps(asdict(counts)).encode())
-    return digest.hexdigest()
-
-
-def _write_arrow(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
-    """In record batches bounded in pairs and in characters, so that memory stays flat and offsets fit 32 bits."""
+def _write_arrow(path: Path, batches: Iterable[list[Pair]], counts: _Counts, watch: Watch | None) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, _SCHEMA) as writer:
-        batch: list[tuple[str, str]] = []
-        chars = 0
-        for pair in pairs:
-            batch.append(pair)
-            chars += len(pair[0]) + len(pair[1])
-            if len(batch) == _BATCH_PAIRS or chars > _BATCH_CHARS:
-                writer.write_batch(_record_batch(batch))
-                batch, chars = [], 0
-        if batch:
-            writer.write_batch(_record_batch(batch))
+        for batch in _bounded(chain.from_iterable(batches)):
+            writer.write_batch(pa.record_batch([list(side) for side in zip(*batch, strict=True)], schema=_SCHEMA))
+            if watch:
+                watch(counts.read, 0)
 
 
-def _record_batch(batch: list[tuple[str, str]]) -> pa.RecordBatch:
-    return pa.record_batch([list(side) for side in zip(*batch, strict=True)], schema=_SCHEMA)
-
-
-def _check_unchanged(sources: Sequence[Source], stamps: list[list[tuple[int, int]]]) -> None:
+def _check_unchanged(sources: Sequence[Source], stamps: list[list[Stamp]]) -> None:
     for source, before in zip(sources, stamps, strict=True):
         if source.stamps() != before:
             raise DataError(f"{source.shown}: changed while it was read; wait until it is written, then start again")

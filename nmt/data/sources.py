@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import datasets
 
+from nmt.data.cache import Stamp
 from nmt.data.lines import DecodeErrors, TextFile, open_bytes, read_blocks, read_line_pairs
 from nmt.errors import DataError
 
@@ -66,13 +67,17 @@ class FileSource(NamedTuple):
         """The bytes of each file, in blocks. Raises DataError where a file cannot be read."""
         return (read_blocks(file.path, name=file.shown) for file in self.files)
 
-    def stamps(self) -> list[tuple[int, int]]:
-        """Size in bytes and time of the last change, in ns, of each file. Raises DataError where one is not there."""
+    def identity(self, rules: SourceRules) -> str:
+        """Under what its hashes are remembered."""
+        return " + ".join(str(file.path.absolute()) for file in self.files)
+
+    def stamps(self) -> list[Stamp]:
+        """One of each file. Raises DataError where one is not there."""
         found = []
         for file in self.files:
             with open_bytes(file.path, name=file.shown) as stream:
-                found.append(os.fstat(stream.fileno()))
-        return [(each.st_size, each.st_mtime_ns) for each in found]
+                found.append(Stamp.of(os.fstat(stream.fileno())))
+        return found
 
 
 class HubSource(NamedTuple):
@@ -92,9 +97,13 @@ class HubSource(NamedTuple):
         """What all rows hold: the bytes depend on the rules, and raise as `rows` does."""
         yield ("\n".join(row[1:]).encode() for row in self.rows(rules))
 
-    def stamps(self) -> list[tuple[int, int]]:
-        """None: a data set does not change once it is loaded."""
-        return []
+    def identity(self, rules: SourceRules) -> str:
+        """Under what its hash is remembered."""
+        return f"{self.shown} {rules.src_lang} {rules.tgt_lang} {rules.errors} {len(self.dataset)}"
+
+    def stamps(self) -> list[Stamp]:
+        """Of the files that the data set is mapped from; none where it is held in memory."""
+        return [Stamp.of(Path(file["filename"]).stat()) for file in self.dataset.cache_files]
 
 
 Source = FileSource | HubSource

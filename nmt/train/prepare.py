@@ -1,23 +1,35 @@
 """What a training needs before its first step: corpora, tokenizers, ids."""
 
 import hashlib
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path, PurePath
 
 import numpy as np
-from datasets import Dataset
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from nmt.data.batches import BatchStream, IdTable, Position
-from nmt.data.corpus import Corpus, Filters, count_overlap, open_corpus
+from nmt.data import batches, sampled
+from nmt.data.batches import BatchStream, Position
+from nmt.data.corpus import Corpus, Filters, Watch, lines, open_corpus
+from nmt.data.encode import encoded
+from nmt.data.ids import MappedIds, Table
+from nmt.data.mixing import Drawn, Mixture, tempered
+from nmt.data.overlap import count_overlaps
+from nmt.data.sampled import SampledSide
 from nmt.data.sources import SourceRules
-from nmt.data.tokenizer import Tokenizer, TokenizerPair, TokenizerSpec, train_tokenizers
+from nmt.data.tokenizer import TokenizerPair, TokenizerSpec, train_tokenizers
 from nmt.errors import RecipeError
 from nmt.evaluate import TestSet
 from nmt.recipe import DataSection, Recipe, TokenizerSection
 
-LINES_TOGETHER = 10_000  # encoded in one go; subword sampling is seeded for each such block
+BATCHES_AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -36,21 +48,22 @@ class Corpora:
     @cached_property
     def overlaps(self) -> dict[str, int]:
         """How many pairs of the valid and each test set have a source sentence that training sees."""
-        return {name: count_overlap(self.train, other) for name, other in {"valid": self.valid, **self.tests}.items()}
+        return count_overlaps(self.train, {"valid": self.valid, **self.tests})
 
 
-def open_corpora(section: DataSection) -> Corpora:
-    """Read all text of a recipe.
+def open_corpora(section: DataSection, console: Console | None = None) -> Corpora:
+    """Read all text of a recipe, with a bar on the console where that takes a while.
 
     Raises DataError where it is missing or damaged, RecipeError for two test sets of one name.
     """
-    return Corpora(train=open_train(section), valid=open_valid(section), tests=_open_tests(section))
+    return Corpora(train=open_train(section, console), valid=open_valid(section), tests=_open_tests(section))
 
 
-def open_train(section: DataSection) -> Corpus:
+def open_train(section: DataSection, console: Console | None = None) -> Corpus:
     """The training text alone, filtered. Raises as `open_corpora` does."""
     filters = Filters(max_chars=section.max_chars, max_ratio=section.max_ratio, drop_duplicates=section.drop_duplicates)
-    return open_corpus(section.train, _rules(section), filters=filters)
+    with _bar(console, "reading pairs") as watch:
+        return open_corpus(section.train, _rules(section), filters=filters, watch=watch)
 
 
 def open_valid(section: DataSection) -> Corpus:
@@ -112,39 +125,52 @@ def new_tokenizers(section: TokenizerSection, train: Corpus) -> TokenizerPair:
         character_coverage=section.character_coverage,
         normalization=section.normalization,
     )
-    return train_tokenizers(_lines(train.pairs, "src"), _lines(train.pairs, "tgt"), spec)
+    src, tgt = (chain.from_iterable(lines(train, side)) for side in ("src", "tgt"))
+    return train_tokenizers(src, tgt, spec)
 
 
 class Examples:
-    """The ids of the training text, epoch by epoch: the same every time or, with subword sampling, cut anew.
+    """The training text, epoch by epoch: the same ids every time or, with subword sampling, cut anew.
 
-    How a line is cut depends on the seed, the epoch, and the line's place in its text.
+    Without a mixture an epoch has each pair once.
     """
 
-    def __init__(self, train: Corpus, tokenizers: TokenizerPair, *, sampling: float, seed: int) -> None:
-        """`sampling` is the tokenizer section's; 0 means none."""
-        self._pairs = train.pairs
-        self._tokenizers = tokenizers
-        self._sampling = sampling
-        self._seed = seed
-        self._tables = None if sampling > 0 else (self._table("src", 0), self._table("tgt", 0))
+    def __init__(
+        self,
+        train: Corpus,
+        tokenizers: TokenizerPair,
+        *,
+        sampling: float,
+        seed: int,
+        mixture: Mixture | None = None,
+        threads: int = 1,
+        watch: Watch | None = None,
+    ) -> None:
+        """`sampling` is the tokenizer section's; 0 means none. threads: to encode with; 0: one a core."""
+        self._train, self._tokenizers, self._mixture = train, tokenizers, mixture
+        self._sampling, self._seed = sampling, seed
+        self._tables: tuple[MappedIds, MappedIds] | None = None
+        if sampling == 0:
+            self._tables = encoded(train, tokenizers, threads=threads, watch=watch)
 
-    def __call__(self, epoch: int) -> tuple[IdTable, IdTable]:
+    def __call__(self, epoch: int) -> tuple[Table, Table]:
         """Source and target ids of an epoch."""
-        return self._tables or (self._table("src", epoch), self._table("tgt", epoch))
+        if self._tables is None:
+            return self._sampled("src", epoch), self._sampled("tgt", epoch)
+        if self._mixture is None:
+            return self._tables
+        src, tgt = (Drawn(table, self._mixture, epoch) for table in self._tables)
+        return src, tgt
 
-    def _table(self, side: str, epoch: int) -> IdTable:
+    def _sampled(self, side: str, epoch: int) -> SampledSide:
+        def rows(window: int, windows: int) -> NDArray[np.integer]:
+            if self._mixture is not None:
+                return self._mixture.rows(epoch, window, windows)
+            return np.arange(window, len(self._train.pairs), windows)
+
         tokenizer = self._tokenizers.src if side == "src" else self._tokenizers.tgt
-        return IdTable(ids for block in self._blocks(tokenizer, side, epoch) for ids in block)
-
-    def _blocks(self, tokenizer: Tokenizer, side: str, epoch: int) -> Iterator[list[list[int]]]:
-        for number, begin in enumerate(range(0, len(self._pairs), LINES_TOGETHER)):
-            lines = self._pairs[begin : begin + LINES_TOGETHER][side]
-            if self._sampling > 0:
-                seed = np.random.SeedSequence([self._seed, epoch, side == "src", number]).generate_state(1)[0]
-                yield tokenizer.sample_batch(lines, alpha=self._sampling, seed=int(seed))
-            else:
-                yield tokenizer.encode_batch(lines)
+        pairs, alpha, seed = self._train.pairs, self._sampling, self._seed
+        return SampledSide(pairs, tokenizer, rows, side=side, alpha=alpha, seed=seed, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -154,37 +180,84 @@ class StreamMaker:
     examples: Examples
     batch_tokens: int
     seed: int
+    window_pairs: int = batches.WINDOW_PAIRS
+    ahead: int = 0
+    pin: bool = False
 
     def __call__(self, start: Position) -> BatchStream:
         """The stream that begins at `start`."""
-        return BatchStream(self.examples, batch_tokens=self.batch_tokens, seed=self.seed, start=start)
+        return BatchStream(
+            self.examples,
+            batch_tokens=self.batch_tokens,
+            seed=self.seed,
+            start=start,
+            window_pairs=self.window_pairs,
+            ahead=self.ahead,
+            pin=self.pin,
+        )
 
 
-def make_stream(recipe: Recipe, train: Corpus, tokenizers: TokenizerPair) -> StreamMaker:
-    """The batches that a recipe asks for."""
-    seed = recipe.train.seed
-    examples = Examples(train, tokenizers, sampling=recipe.tokenizer.sampling, seed=seed)
-    return StreamMaker(examples, recipe.train.batch_tokens, seed)
+def make_stream(
+    recipe: Recipe, train: Corpus, tokenizers: TokenizerPair, console: Console | None = None
+) -> StreamMaker:
+    """The batches that a recipe asks for; the console shows a bar where encoding takes a while."""
+    seed, sampling, threads = recipe.train.seed, recipe.tokenizer.sampling, recipe.train.threads
+    mixture = _mixture(recipe.data, train, seed)
+    with _bar(console, "encoding pairs") as watch:
+        examples = Examples(
+            train, tokenizers, sampling=sampling, seed=seed, mixture=mixture, threads=threads, watch=watch
+        )
+    gpu = torch.cuda.is_available()
+    return StreamMaker(
+        examples,
+        recipe.train.batch_tokens,
+        seed,
+        window_pairs=sampled.WINDOW_PAIRS if sampling > 0 else batches.WINDOW_PAIRS,
+        # with one core there is no one else to make them
+        ahead=BATCHES_AHEAD if gpu or (threads or os.cpu_count()) != 1 else 0,
+        pin=gpu,
+    )
 
 
-def _lines(pairs: Dataset, side: str) -> Iterator[str]:
-    for begin in range(0, len(pairs), LINES_TOGETHER):
-        yield from pairs[begin : begin + LINES_TOGETHER][side]
+def _mixture(section: DataSection, train: Corpus, seed: int) -> Mixture | None:
+    """How the sources are mixed; None: each pair once an epoch."""
+    if section.weights:
+        return Mixture(train.kept, section.weights, seed=seed)
+    if section.temperature != 1.0:
+        return Mixture(train.kept, tempered(train.kept, section.temperature), seed=seed)
+    return None
+
+
+@contextmanager
+def _bar(console: Console | None, what: str) -> Iterator[Watch | None]:
+    """Something that shows on a terminal how far the work is, from the first time that it is told."""
+    if console is None or not console.is_terminal:
+        yield None
+        return
+    columns = (TextColumn(what), MofNCompleteColumn(), BarColumn(bar_width=20), TimeRemainingColumn(compact=True))
+    bar = Progress(*columns, console=console, transient=True)
+    task = bar.add_task(what, total=None, start=False)
+
+    def watch(done: int, total: int) -> None:
+        bar.start()
+        bar.start_task(task)
+        bar.update(task, completed=done, total=total or None)
+
+    try:
+        yield watch
+    finally:
+        bar.stop()
 
 
 def describe(corpora: Corpora) -> list[str]:
     """Sizes, what was dropped and why, and warnings of overlap, a line each."""
     train = corpora.train
     dropped = ", ".join(f"{count:,} {reason}" for reason, count in train.dropped.items() if count)
-    lines = [
-        f"train: {len(train.pairs):,} pairs of {train.read:,} read" + (f" (dropped: {dropped})" if dropped else "")
-    ]
-    lines += [
-        f"{name}: {len(other.pairs):,} pairs" for name, other in {"valid": corpora.valid, **corpora.tests}.items()
-    ]
-    lines += [
+    told = [f"train: {len(train.pairs):,} pairs of {train.read:,} read" + (f" (dropped: {dropped})" if dropped else "")]
+    told += [f"{name}: {len(other.pairs):,} pairs" for name, other in {"valid": corpora.valid, **corpora.tests}.items()]
+    told += [
         f"warning: {count:,} source sentences of {name} are in train too: its score will flatter"
         for name, count in corpora.overlaps.items()
         if count
     ]
-    return lines
+    return told

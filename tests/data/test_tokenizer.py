@@ -66,6 +66,14 @@ def test_normalizing_twice_is_normalizing_once(tokenizers, normalization, text):
     assert tokenizer.decode(tokenizer.encode(text)) == once
 
 
+@pytest.mark.parametrize("normalization", ["nfc", "nfkc", "none"])
+@given(texts=st.lists(anything | st.sampled_from([*ODD_TEXT, "a\nb", "e", "\u0301", "\u1100", "\u1161"]), max_size=6))
+@settings(max_examples=200, deadline=None, database=None)
+def test_many_texts_are_normalized_as_each_alone(tokenizers, normalization, texts):
+    tokenizer = Tokenizer(tokenizers["char"].model, kind="char", normalization=normalization)
+    assert tokenizer._normalized(texts) == [tokenizer.normalize(text) for text in texts]
+
+
 @pytest.mark.parametrize(
     ("normalization", "text", "expected"),
     [

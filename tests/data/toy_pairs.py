@@ -26,4 +26,6 @@ def as_json(record) -> str:
 
 
 def cached(tmp_path: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    """What the cache holds beside its locks and what it remembers."""
+    entries = {path.name: path.stat().st_ino for path in (tmp_path / "cache").iterdir()}
+    return {name: inode for name, inode in entries.items() if name not in ("locks", "known")}

@@ -10,7 +10,8 @@ from nmt.model.attention import ATTENTIONS
 from nmt.model.build import ARCHITECTURES, ENCODERS, AnyModel, build_model
 from nmt.model.cells import CELLS
 from nmt.model.dropout import DROPOUTS
-from nmt.recipe import ModelSection, memory_dim
+from nmt.recipe import ModelSection
+from nmt.recipe_rules import memory_dim
 
 KINDS = {
     "architecture": ARCHITECTURES,

@@ -1,14 +1,26 @@
 """From a recipe's data section to ids, batches and words about them."""
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rich.console import Console
 from toy_run import Pair, phrasebook, read, write_pairs, write_recipe
 
 from nmt.data.batches import Position
 from nmt.errors import DataError, RecipeError
-from nmt.train.prepare import Examples, describe, make_stream, new_tokenizers, open_corpora, open_test_sets
+from nmt.train.prepare import (
+    Examples,
+    StreamMaker,
+    describe,
+    make_stream,
+    new_tokenizers,
+    open_corpora,
+    open_test_sets,
+)
 
 PAIRS = phrasebook(60)
 
@@ -20,7 +32,7 @@ def recipe(tmp_path: Path) -> Path:
 
 def ids(examples: Examples, epoch: int) -> list[list[list[int]]]:
     """Of both sides of an epoch."""
-    return [[sentence.tolist() for sentence in table] for table in examples(epoch)]  # type: ignore[attr-defined]
+    return [[sentence.tolist() for sentence in table.window(0, 1)] for table in examples(epoch)]  # type: ignore[attr-defined]
 
 
 def test_names_become_corpora_and_only_training_text_is_filtered(recipe: Path, tmp_path: Path) -> None:
@@ -127,27 +139,114 @@ def test_sampling_cuts_each_epoch_and_side_in_its_own_way_and_the_same_again(rec
     assert ids(Examples(corpora.train, tokenizers, sampling=0.3, seed=2), 0) != epochs[0]
 
 
-def test_the_ids_of_an_epoch_do_not_depend_on_how_much_is_encoded_together(
-    recipe: Path, monkeypatch: pytest.MonkeyPatch
+def test_tokenizers_do_not_depend_on_how_much_is_read_together(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section, corpora = read(recipe).tokenizer, open_corpora(read(recipe).data)
+    first = new_tokenizers(section, corpora.train).src.model
+    monkeypatch.setattr("nmt.data.corpus._BATCH_PAIRS", 7)
+    monkeypatch.setattr("nmt.data.corpus.READER_VERSION", "another")
+    again = open_corpora(read(recipe).data).train
+    assert len(again.pairs.data.column("src").chunks) == 9
+    assert new_tokenizers(section, again).src.model == first
+
+
+MIXED = {"data.train": '["train", "more"]', "data.weights": "[1.0, 3.0]"}
+WINDOWS = {"tokenizer.sampling": 0.2, **MIXED}
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> None:
+    write_pairs(tmp_path, "more", phrasebook(100)[60:])
+
+
+@pytest.mark.parametrize("changes", [{}, {"tokenizer.sampling": 0.2}, MIXED, WINDOWS])
+@pytest.mark.parametrize("window_pairs", [1000, 37])
+def test_a_stream_made_from_a_later_position_gives_the_later_batches(
+    recipe: Path, more: None, changes: dict[str, object], window_pairs: int
 ) -> None:
+    changed = read(recipe, **changes, **{"train.batch_tokens": 100, "train.threads": 2})
+    corpora = open_corpora(changed.data)
+    tokenizers = new_tokenizers(changed.tokenizer, corpora.train)
+
+    def make() -> StreamMaker:
+        return replace(make_stream(changed, corpora.train, tokenizers), window_pairs=window_pairs)
+
+    taken = []
+    for after, batch in make()(Position(0)):
+        taken.append((after, batch))
+        if after.epoch == 1 and after.batch == 2:
+            break
+    assert make().ahead > 0
+    for index in (0, len(taken) // 3, len(taken) - 2):
+        after, batch = next(iter(make()(taken[index][0])))
+        assert after == taken[index + 1][0]
+        assert batch.src.tolist() == taken[index + 1][1].src.tolist()
+        assert batch.tgt_out.tolist() == taken[index + 1][1].tgt_out.tolist()
+
+
+def counted(recipe: Path, **changes: object) -> tuple[int, int]:
+    """How many sentences of an epoch come from the one text and from the other."""
+    changed = read(recipe, **{"data.train": '["train", "more"]', "train.threads": 1}, **changes)
+    corpora = open_corpora(changed.data)
+    tokenizers = new_tokenizers(changed.tokenizer, corpora.train)
+    first = {src for src, _ in PAIRS}
+    own = others = 0
+    for after, batch in make_stream(changed, corpora.train, tokenizers)(Position(0)):
+        for ids, length in zip(batch.src.tolist(), batch.src_lengths.tolist(), strict=True):
+            inside = tokenizers.src.decode(ids[: length - 1]) in first
+            own, others = own + inside, others + (not inside)
+        if after.epoch:
+            return own, others
+    raise AssertionError
+
+
+def test_weights_and_temperature_set_the_shares_of_the_training_texts(recipe: Path, more: None) -> None:
+    assert open_corpora(read(recipe, **{"data.train": '["train", "more"]'}).data).train.kept == (60, 40)
+    assert counted(recipe) == (60, 40)
+    assert counted(recipe, **{"data.weights": "[1, 3.0]"}) == (25, 75)
+    assert counted(recipe, **{"data.weights": "[1.0, 3.0]", "tokenizer.sampling": 0.2}) == (25, 75)
+    assert counted(recipe, **{"data.temperature": 1e9}) == (50, 50)
+    assert counted(recipe, **{"data.temperature": 2.0}) == (55, 45)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"data.weights": "[1.0, 2.0]"}, "data.weights has 2 numbers for 1 texts of data.train: it needs one each"),
+        ({"data.weights": "[1.0]", "data.temperature": 2.0}, "data.weights and data.temperature both set the shares"),
+        ({"data.weights": "[0.0]"}, "data.weights (--set): found [0.0]; allowed: list of numbers, each over 0.0"),
+        ({"data.weights": 1.0}, "data.weights (--set): found 1.0; allowed: list of numbers, each over 0.0"),
+        ({"data.temperature": 0.5}, "data.temperature (--set): found 0.5; allowed: number, at least 1.0"),
+    ],
+)
+def test_what_cannot_be_mixed_is_a_fault_of_the_recipe(recipe: Path, changes: dict[str, object], fault: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        read(recipe, **changes)
+    assert fault in str(caught.value)
+
+
+def test_a_bar_is_shown_only_while_there_is_work(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
+
+    def shown() -> str:
+        console = Console(file=io.StringIO(), force_terminal=True, width=80)
+        corpora = open_corpora(read(recipe).data, console)
+        tokenizers = new_tokenizers(read(recipe).tokenizer, corpora.train)
+        make_stream(read(recipe), corpora.train, tokenizers, console)
+        assert isinstance(console.file, io.StringIO)
+        return console.file.getvalue()
+
+    first = shown()
+    assert "reading pairs" in first
+    assert "encoding pairs" in first
+    assert shown() == ""
+
+
+def test_sampled_windows_of_a_small_corpus_are_cut_as_its_lines_in_order(recipe: Path) -> None:
+    """What measured results with subword sampling rest on: the seed of each block of 10,000 lines."""
     corpora = open_corpora(read(recipe).data)
     tokenizers = new_tokenizers(read(recipe).tokenizer, corpora.train)
-    whole = ids(Examples(corpora.train, tokenizers, sampling=0.0, seed=1), 0)
-    monkeypatch.setattr("nmt.train.prepare.LINES_TOGETHER", 7)
-    assert ids(Examples(corpora.train, tokenizers, sampling=0.0, seed=1), 0) == whole
-    assert new_tokenizers(read(recipe).tokenizer, corpora.train).src.model == tokenizers.src.model
-
-
-def test_a_stream_made_from_a_later_position_gives_the_later_batches(recipe: Path) -> None:
-    corpora = open_corpora(read(recipe).data)
-    changed = read(recipe, **{"tokenizer.sampling": 0.2, "train.batch_tokens": 100})
-    tokenizers = new_tokenizers(changed.tokenizer, corpora.train)
-    make = make_stream(changed, corpora.train, tokenizers)
-    batches = iter(make(Position(0, 0)))
-    taken = [next(batches) for _ in range(make(Position(0, 0)).batches_per_epoch + 3)]
-    position, _ = taken[-2]
-    assert position.epoch == 1
-    after, batch = next(iter(make_stream(changed, corpora.train, tokenizers)(position)))
-    assert after == taken[-1][0]
-    assert batch.src.tolist() == taken[-1][1].src.tolist()
-    assert batch.tgt_out.tolist() == taken[-1][1].tgt_out.tolist()
+    found = ids(Examples(corpora.train, tokenizers, sampling=0.3, seed=7), 2)
+    for side, sentences in zip(("src", "tgt"), found, strict=True):
+        seed = np.random.SeedSequence([7, 2, side == "src", 0]).generate_state(1)[0]
+        tokenizer = tokenizers.src if side == "src" else tokenizers.tgt
+        assert sentences == tokenizer.sample_batch(corpora.train.pairs[side], alpha=0.3, seed=int(seed))
