@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nmt.model.loss import agreement_loss, sampled_loss, smoothed_loss
+from nmt.model import loss as loss_module
+from nmt.model.loss import Loss, agreement_loss, full_loss, sampled_loss, smoothed_loss
 from nmt.model.model import real_positions
 
 ROWS, WIDTH, VOCAB, EMBED = 4, 6, 30, 5
@@ -152,3 +153,46 @@ def test_draws_come_from_torchs_generator_and_differ() -> None:
         )
     assert found[0] == found[1]
     assert len({value for losses in found for value in losses}) == 4
+
+
+# --- with its gradient at once ---
+
+
+def gradients(loss: Loss, readouts: Tensor, output: nn.Linear) -> tuple[Tensor, ...]:
+    return torch.autograd.grad(3.0 * loss.total, [readouts, output.weight, output.bias])
+
+
+@each_smoothing
+@pytest.mark.parametrize("cached_values", [1, 4 * VOCAB, 1000 * VOCAB])  # 1, 4 and all rows at a time
+def test_the_full_loss_is_the_smoothed_loss_of_the_logits_and_has_its_gradients(
+    label_smoothing: float, cached_values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loss_module, "CACHED_VALUES", cached_values)
+    output, readouts = new_output(), randn(9, EMBED).requires_grad_()
+    found = full_loss(readouts, TARGETS, output, label_smoothing=label_smoothing)
+    expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=label_smoothing)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(gradients(found, readouts, output), gradients(expected, readouts, output))
+    assert not found.nll.requires_grad
+
+
+@each_smoothing
+@pytest.mark.parametrize("samples", [3, 7, VOCAB])
+def test_a_sampled_loss_is_the_same_by_torchs_own_formula_as_under_autocast(
+    label_smoothing: float, samples: int
+) -> None:
+    output, readouts = new_output(), randn(9, EMBED).requires_grad_()
+    losses = []
+    for autocast in (False, True):  # which leaves double precision as it is
+        torch.manual_seed(2)
+        with torch.autocast("cpu", enabled=autocast):
+            losses.append(sampled_loss(readouts, TARGETS, output, samples=samples, label_smoothing=label_smoothing))
+    torch.testing.assert_close(losses[0], losses[1])
+    torch.testing.assert_close(*(gradients(loss, readouts, output) for loss in losses))
+
+
+def test_a_loss_that_nobody_differentiates_is_the_same() -> None:
+    output, readouts = new_output(), randn(9, EMBED)
+    with torch.no_grad():
+        found = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
+    torch.testing.assert_close(found, full_loss(readouts, TARGETS, output, label_smoothing=0.1))
