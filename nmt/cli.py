@@ -42,12 +42,12 @@ def train(recipe: str, overrides: Sequence[str], run_dir: Path | None, fresh: bo
 
     A run that stopped goes on where it was when the same command is given again.
     """
-    from rich.console import Console
-
     from nmt.recipe_file import load_recipe
 
     loaded = load_recipe(recipe, overrides)
-    console = Console()
+    from nmt.train.progress import lasting_console
+
+    console = lasting_console()
     if dry_run:
         from nmt.train.dry_run import show
 

@@ -4,10 +4,11 @@ recipe.toml          the resolved recipe
 tokenizer/           the trained tokenizer
 model.safetensors    the best model so far
 manifest.json        SHA-256 of the files above, checked whenever they are loaded
-training.safetensors the training state: weights, optimizer, random state, position
+checkpoints/         the training state after some steps, each in a folder of its own: checkpoint.py
 metrics.jsonl        one JSON object a line, in the order of the steps
 hypotheses/          translations of the valid and test sets, with their references
 scores.json          scores of the test sets
+.lock                held by the one training that writes here
 """
 
 import hashlib
@@ -21,7 +22,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
@@ -33,8 +35,9 @@ from nmt.recipe import Recipe
 from nmt.recipe_file import load_resolved, recipe_toml
 
 FORMAT = 1  # of the run folder; a reader refuses a newer one
-RECIPE, TOKENIZER, MODEL, TRAINING = "recipe.toml", "tokenizer", "model.safetensors", "training.safetensors"
+RECIPE, TOKENIZER, MODEL, CHECKPOINTS = "recipe.toml", "tokenizer", "model.safetensors", "checkpoints"
 MANIFEST, METRICS, HYPOTHESES, SCORES = "manifest.json", "metrics.jsonl", "hypotheses", "scores.json"
+LOCK = ".lock"
 _NEXT = ".next"  # a manifest on its way in: valid as soon as the files are
 
 
@@ -47,14 +50,6 @@ class SavedModel:
     model: AnyModel
 
 
-@dataclass(frozen=True)
-class TrainingState:
-    """Everything a training needs to go on: tensors by name, and the rest as JSON values."""
-
-    tensors: dict[str, Tensor]
-    values: dict[str, Any]
-
-
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; what is written there replaces `path` at the end, synced, or not at all.
@@ -65,10 +60,9 @@ def write_atomically(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync_file(temporary)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_file(path.parent)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror}; what was there before is unharmed") from error
     finally:
@@ -90,6 +84,32 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Replace a file by a JSON value made to be read, atomically."""
     write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode("utf-8"))
+
+
+@contextmanager
+def sole_writer(run: Path) -> Iterator[None]:
+    """While this is open no other training writes into the run folder; what ends this process lets go of it.
+
+    Raises CheckpointError, with the other one's process id, where there is one.
+    """
+    path = run / LOCK
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        holder = path.read_text(encoding="ascii", errors="replace")
+        raise CheckpointError(
+            f"{run}: another training is writing here (pid {holder}); wait for it, or name another folder with "
+            "--run-dir"
+        ) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be locked: {error.strerror}; name another folder with --run-dir") from error
+    try:
+        with suppress(OSError):  # on a full disk the others learn no number
+            path.write_text(str(os.getpid()), encoding="ascii")
+        yield
+    finally:
+        lock.release()
 
 
 def save_setup(run: Path, recipe: Recipe, tokenizers: TokenizerPair) -> None:
@@ -117,7 +137,7 @@ def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
     write_json(following, {"format": FORMAT, "nmt": version("nmt"), "files": sums})
     write_bytes(run / MODEL, content)
     following.replace(run / MANIFEST)
-    _sync_folder(run)
+    sync_file(run)
 
 
 def load_model(run: Path) -> SavedModel:
@@ -148,43 +168,29 @@ def load_stored_recipe(run: Path) -> Recipe:
         raise CheckpointError(f"{run / RECIPE}: not a recipe of this version of nmt: {error}") from error
 
 
-def save_training(run: Path, state: TrainingState) -> None:
-    """Replace the training state, atomically; its digest travels inside."""
-    tensors = {name: tensor.contiguous().cpu() for name, tensor in state.tensors.items()}
-    values = json.dumps(state.values)
-    metadata = {"format": str(FORMAT), "values": values, "sha256": _digest(tensors, values)}
-    write_bytes(run / TRAINING, tensor_bytes(tensors, metadata=metadata))
-
-
-def load_training(run: Path) -> TrainingState | None:
-    """The training state, or None. Raises CheckpointError where it is damaged or of a newer nmt."""
-    path = run / TRAINING
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, framework="pt") as stored:
-            metadata = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged: {error}; begin anew with --fresh") from error
-    _check_format(path, metadata.get("format", "0"))
-    if metadata.get("sha256") != _digest(tensors, metadata.get("values", "")):
-        raise CheckpointError(f"{path}: damaged: its content does not match its SHA-256; begin anew with --fresh")
-    return TrainingState(tensors, json.loads(metadata["values"]))
-
-
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _digest(tensors: Mapping[str, Tensor], values: str) -> str:
-    digest = hashlib.sha256(values.encode("utf-8"))
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].numpy().data)
-    return digest.hexdigest()
+def check_format(path: Path, found: Any, *, readable: int = FORMAT) -> None:
+    """Raises CheckpointError where `found`, the format that stands in `path`, is none, or is newer than `readable`."""
+    if not str(found).isdecimal():
+        raise CheckpointError(f"{path}: damaged: its format is {found!r}, wanted a whole number")
+    if int(found) > readable:
+        raise CheckpointError(
+            f"{path}: written in format {found}; nmt {version('nmt')} reads up to {readable}: update nmt"
+        )
+
+
+def sync_file(path: Path) -> None:
+    """Return when a file or a folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_manifest(run: Path) -> None:
@@ -204,7 +210,7 @@ def _faults(run: Path, name: str) -> list[str]:
         form = manifest["format"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         return [f"{path}: damaged: not a manifest ({error})"]
-    _check_format(path, form)
+    check_format(path, form)
     faults = []
     for file, wanted in files.items():
         if not _lies_inside(run, file):
@@ -223,20 +229,3 @@ def _lies_inside(run: Path, file: str) -> bool:
         return not Path(file).is_absolute() and (run / file).resolve().is_relative_to(run.resolve())
     except (RuntimeError, TypeError, ValueError):  # a circle of links; a NUL; a number
         return False
-
-
-def _check_format(path: Path, found: Any) -> None:
-    if not str(found).isdecimal():
-        raise CheckpointError(f"{path}: damaged: its format is {found!r}, wanted a whole number")
-    if int(found) > FORMAT:
-        raise CheckpointError(
-            f"{path}: written in format {found}; nmt {version('nmt')} reads up to {FORMAT}: update nmt"
-        )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

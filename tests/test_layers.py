@@ -16,10 +16,11 @@ MODULES = {
 }
 FLOORS = [  # from the bottom; a name stands for the module and all below it
     {"nmt.errors"},
-    {"nmt.recipe", "nmt.recipe_file"},
+    {"nmt.recipe", "nmt.recipe_rules", "nmt.recipe_file"},
     {"nmt.data", "nmt.model", "nmt.search", "nmt.metrics"},
-    {"nmt.run_dir"},
-    {"nmt.translator"},
+    {"nmt.engine"},
+    {"nmt.run_dir", "nmt.checkpoint"},
+    {"nmt.translator", "nmt.export"},
     {"nmt.evaluate", "nmt.translate_file", "nmt.distill"},
     {"nmt.train"},
     {"nmt.serve", "nmt.documents", "nmt.report"},

@@ -21,18 +21,16 @@ from nmt.model.build import build_model
 from nmt.recipe import Recipe
 from nmt.recipe_file import recipe_toml
 from nmt.run_dir import (
+    LOCK,
     MANIFEST,
     MODEL,
     RECIPE,
     TOKENIZER,
-    TRAINING,
-    TrainingState,
     load_model,
     load_stored_recipe,
-    load_training,
     save_model,
     save_setup,
-    save_training,
+    sole_writer,
     write_atomically,
     write_bytes,
     write_json,
@@ -79,18 +77,6 @@ def saved(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, tokenizers: 
 @pytest.fixture
 def run(saved: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved, tmp_path / "run"))
-
-
-@pytest.fixture
-def state() -> TrainingState:
-    tensors = {
-        "model.weight": torch.randn(3, 4),
-        "average.weight": torch.randn(2, 3, dtype=torch.float64),
-        "optimizer.0.step": torch.tensor(7.0),
-        "random": torch.get_rng_state()[:64],
-        "none": torch.empty(0, 5),
-    }
-    return TrainingState(tensors, {"progress": {"step": 7, "best_bleu": None, "text": "ä"}, "data": "abc"})
 
 
 def refusal(run: Path) -> str:
@@ -208,17 +194,12 @@ def test_a_full_disk_is_told_and_the_model_of_before_still_loads(
 
 
 def test_a_full_disk_is_told_of_every_other_file_too(
-    tmp_path: Path, recipe: Recipe, tokenizers: TokenizerPair, state: TrainingState, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, recipe: Recipe, tokenizers: TokenizerPair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save_training(tmp_path, state)
-    old = (tmp_path / TRAINING).read_bytes()
     full_disk(monkeypatch, 300)
     with pytest.raises(OutputError, match=r"recipe\.toml: cannot be written: No space left on device"):
         save_setup(tmp_path, recipe, tokenizers)
-    with pytest.raises(OutputError, match=r"training\.safetensors: cannot be written: No space left on device"):
-        save_training(tmp_path, state)
-    assert files_in(tmp_path) == [TRAINING]
-    assert (tmp_path / TRAINING).read_bytes() == old
+    assert files_in(tmp_path) == []
 
 
 def test_a_tokenizer_is_stored_file_by_file_with_the_one_that_vouches_for_the_others_last(
@@ -235,6 +216,40 @@ def test_a_tokenizer_is_stored_file_by_file_with_the_one_that_vouches_for_the_ot
     save_setup(tmp_path, recipe, tokenizers)
     assert written == [RECIPE, "joint.model", "tokenizer.json"]
     assert files_in(tmp_path) == [RECIPE, "tokenizer/joint.model", "tokenizer/tokenizer.json"]
+
+
+# --- one writer ---
+
+
+def test_a_folder_has_one_writer_at_a_time(tmp_path: Path) -> None:
+    with sole_writer(tmp_path):
+        for _ in range(2):  # being refused takes nothing away from who writes
+            refused = pytest.raises(CheckpointError, match=rf"another training is writing here \(pid {os.getpid()}\)")
+            with refused, sole_writer(tmp_path):
+                raise AssertionError("two of them")
+    with sole_writer(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, KeyboardInterrupt])
+def test_a_writer_lets_go_of_its_folder_whatever_happens(tmp_path: Path, fault: type[BaseException]) -> None:
+    with pytest.raises(fault), sole_writer(tmp_path):
+        raise fault
+    with sole_writer(tmp_path):
+        pass
+
+
+def test_a_lock_that_a_killed_process_left_does_not_count(tmp_path: Path) -> None:
+    (tmp_path / LOCK).write_text("4711")
+    with sole_writer(tmp_path):
+        assert (tmp_path / LOCK).read_text() == str(os.getpid())
+
+
+def test_a_folder_that_cannot_be_locked_is_told(tmp_path: Path) -> None:
+    (tmp_path / LOCK).mkdir()
+    told = pytest.raises(OutputError, match=r"\.lock: cannot be locked: .*; name another folder with --run-dir")
+    with told, sole_writer(tmp_path):
+        raise AssertionError("without a lock")
 
 
 # --- loading ---
@@ -397,15 +412,12 @@ class Bomb:
 @pytest.mark.parametrize("protocol", [0, 2, 5, "torch"])
 def test_a_pickle_bomb_is_refused_and_not_executed(run: Path, tmp_path: Path, protocol: int | str) -> None:
     bomb = Bomb(tmp_path / "exploded")
-    for name in (MODEL, TRAINING):
-        if protocol == "torch":
-            torch.save(bomb, run / name)
-        else:
-            (run / name).write_bytes(pickle.dumps(bomb, protocol=int(protocol)))
+    if protocol == "torch":
+        torch.save(bomb, run / MODEL)
+    else:
+        (run / MODEL).write_bytes(pickle.dumps(bomb, protocol=int(protocol)))
     vouch_for(run, MODEL)
     assert refusal(run).startswith(f"{run / MODEL}: does not fit the recipe beside it: ")
-    with pytest.raises(CheckpointError, match=r"training\.safetensors: damaged"):
-        load_training(run)
     assert not bomb.path.exists()
     pickle.loads(pickle.dumps(bomb))
     assert bomb.path.exists(), "the bomb itself works"
@@ -489,87 +501,3 @@ def test_a_next_manifest_vouches_for_no_damaged_file(
 def test_a_stray_temporary_harms_nothing(run: Path) -> None:
     (run / f".{MODEL}.1234.tmp").write_bytes(b"half")
     assert fill_of(run) == 1.0
-
-
-# --- the training state ---
-
-
-def test_a_training_state_comes_back_as_it_was(tmp_path: Path, state: TrainingState) -> None:
-    save_training(tmp_path, state)
-    found = load_training(tmp_path)
-    assert found is not None
-    assert found.values == state.values
-    assert found.tensors.keys() == state.tensors.keys()
-    for name, tensor in state.tensors.items():
-        assert found.tensors[name].dtype == tensor.dtype
-        assert torch.equal(found.tensors[name], tensor)
-
-
-def test_no_training_state_is_none(tmp_path: Path) -> None:
-    assert load_training(tmp_path) is None
-
-
-def test_one_flipped_bit_in_a_training_state_is_detected(tmp_path: Path, state: TrainingState) -> None:
-    """All of them. Only the format's own number, and white space, may change unseen: they carry nothing."""
-    save_training(tmp_path, state)
-    path = tmp_path / TRAINING
-    content = path.read_bytes()
-    for offset in range(len(content)):
-        flip(path, offset, random.Random(offset).randrange(8))
-        try:
-            found = load_training(tmp_path)
-        except CheckpointError as error:
-            assert str(error).startswith(f"{path}: ")
-        else:
-            assert found is not None
-            assert found.values == state.values
-            assert all(torch.equal(found.tensors[name], tensor) for name, tensor in state.tensors.items())
-            assert all(found.tensors[name].dtype == tensor.dtype for name, tensor in state.tensors.items())
-        path.write_bytes(content)
-
-
-def test_a_flip_in_the_tensors_of_a_training_state_names_the_sum(tmp_path: Path, state: TrainingState) -> None:
-    save_training(tmp_path, state)
-    flip(tmp_path / TRAINING, -1, 0)
-    with pytest.raises(CheckpointError, match=r"does not match its SHA-256; begin anew with --fresh"):
-        load_training(tmp_path)
-
-
-def test_another_type_or_shape_of_the_same_bytes_is_detected(tmp_path: Path, state: TrainingState) -> None:
-    save_training(tmp_path, state)
-    content = (tmp_path / TRAINING).read_bytes()
-    for old, new in ((b'"F32"', b'"I32"'), (b"[3,4]", b"[4,3]")):
-        assert old in content
-        (tmp_path / TRAINING).write_bytes(content.replace(old, new, 1))
-        with pytest.raises(CheckpointError, match="SHA-256"):
-            load_training(tmp_path)
-
-
-@pytest.mark.parametrize("kept", [0, 1, 7, 8, 100, -10, -1])
-def test_a_truncated_training_state_is_damaged(tmp_path: Path, state: TrainingState, kept: int) -> None:
-    save_training(tmp_path, state)
-    content = (tmp_path / TRAINING).read_bytes()
-    (tmp_path / TRAINING).write_bytes(content[:kept])
-    with pytest.raises(CheckpointError, match=r"damaged: .*; begin anew with --fresh"):
-        load_training(tmp_path)
-
-
-def test_a_training_state_of_a_newer_format_is_refused(
-    tmp_path: Path, state: TrainingState, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(run_dir, "FORMAT", 2)
-        save_training(tmp_path, state)
-    with pytest.raises(CheckpointError, match=r"written in format 2; nmt .* reads up to 1: update nmt"):
-        load_training(tmp_path)
-
-
-def test_a_kill_while_the_training_state_is_saved_leaves_the_old_one(
-    tmp_path: Path, state: TrainingState, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save_training(tmp_path, state)
-    kill_at(monkeypatch, 1)
-    with pytest.raises(Killed):
-        save_training(tmp_path, TrainingState(state.tensors, {"progress": {"step": 8}}))
-    found = load_training(tmp_path)
-    assert found is not None and found.values == state.values

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from unittest import mock
 
+from nmt.checkpoint import Checkpoints, TrainingState
 from nmt.cli import main
 from nmt.model.loss import Loss
 from nmt.recipe import Recipe
@@ -142,6 +143,20 @@ def train(recipe: Path, run: Path, changes: Mapping[str, object] | None = None, 
     return result.text + result.err
 
 
+def saved_state(run: Path) -> TrainingState:
+    """What a training of this folder would go on from."""
+    state = Checkpoints(run, keep_last=1).newest()
+    assert state is not None
+    return state
+
+
+def flip(path: Path, offset: int, bits: int = 0xFF) -> None:
+    """Spoil one byte of a file."""
+    content = bytearray(path.read_bytes())
+    content[offset] ^= bits
+    path.write_bytes(content)
+
+
 def metrics(run: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl."""
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().split("\n")[:-1]]
@@ -184,3 +199,14 @@ def killed_after(step: int) -> Iterator[None]:
         except Killed:
             return
         raise AssertionError(f"training ended before step {step} was over")
+
+
+@contextmanager
+def killed_before_saving() -> Iterator[None]:
+    """Training ends without a word right before it saves for the first time."""
+    with mock.patch.object(Checkpoints, "save", side_effect=Killed):
+        try:
+            yield
+        except Killed:
+            return
+        raise AssertionError("nothing was to be saved")

@@ -2,10 +2,13 @@
 
 import json
 import math
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self
+from typing import Any, BinaryIO, NamedTuple, Protocol, Self, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from nmt.errors import OutputError
 from nmt.run_dir import write_bytes
 
 Values = Mapping[str, float | int | str]
@@ -25,6 +29,10 @@ class Sink(Protocol):
         """Take one report: `event` is "train" or "valid", `step` the optimizer step, the rest what was measured."""
         ...
 
+    def rewind(self, step: int) -> None:
+        """Forget what came after `step`: training goes on from there."""
+        ...
+
     def close(self) -> None:
         """Nothing follows."""
         ...
@@ -35,21 +43,82 @@ class MetricsFile:
 
     def __init__(self, path: Path, *, from_step: int) -> None:
         """Keep what stands in the file up to `from_step`, where a stopped run goes on, and drop what came after it."""
-        kept = []
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= from_step]
-        write_bytes(path, "".join(kept).encode("utf-8"))
-        self._stream = path.open("a", encoding="utf-8")
+        self._path = path
+        self._stream: BinaryIO | None = None
+        self.rewind(from_step)
 
     def write(self, values: Values) -> None:
-        """Append one line."""
-        self._stream.write(json.dumps(values, ensure_ascii=False) + "\n")
-        self._stream.flush()
+        """Append one line. Raises OutputError where the disk is full or the like."""
+        assert self._stream is not None, "written to after it was closed"
+        try:
+            self._stream.write(json.dumps(values, ensure_ascii=False).encode("utf-8") + b"\n")
+            self._stream.flush()
+        except OSError as error:
+            self.close()
+            raise OutputError(
+                f"{self._path}: cannot be written: {error.strerror}; mend that, and run the same command again to go on"
+            ) from error
+
+    def rewind(self, step: int) -> None:
+        """Drop what came after `step`, going back to it included, for that will be told again if it happens again."""
+        self.close()
+        lines = self._path.read_bytes().split(b"\n")[:-1] if self._path.exists() else []  # a kill may cut the last
+        write_bytes(self._path, b"".join(line + b"\n" for line in lines if _stands(line, step)))
+        self._stream = self._path.open("ab")
 
     def close(self) -> None:
         """Close the file."""
-        self._stream.close()
+        if self._stream is not None:
+            with suppress(OSError):  # what a full disk did not take was told when it was written
+                self._stream.close()
+        self._stream = None
+
+
+def _stands(line: bytes, step: int) -> bool:
+    """Does a line of metrics hold when training goes on from `step`? One that a power cut spoiled does not."""
+    try:
+        values = json.loads(line)
+        return bool(values["step"] <= step and not (values["event"] == "rollback" and values["step"] >= step))
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+class LastingStream:
+    """Standard output that may end before a training does: what it takes no more is dropped, without a word."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._ended = False
+
+    def write(self, text: str) -> int:
+        """All of it counts as written."""
+        if not self._ended:
+            try:
+                self._stream.write(text)
+            except OSError:
+                self._end()
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is buffered."""
+        if not self._ended:
+            try:
+                self._stream.flush()
+            except OSError:
+                self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        with suppress(OSError), Path(os.devnull).open("wb") as null:  # or Python flushes into it again at exit
+            os.dup2(null.fileno(), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def lasting_console() -> Console:
+    """A console on standard output that outlives it, as in `nmt train ... | head -1`."""
+    return Console() if sys.stdout is None else Console(file=cast(TextIO, LastingStream(sys.stdout)))
 
 
 class Sample(NamedTuple):

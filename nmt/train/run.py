@@ -1,16 +1,16 @@
 """A whole training: from a recipe to a trained, scored run folder."""
 
-import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from fnmatch import fnmatch
-from itertools import count
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
+from nmt.checkpoint import Checkpoints, TrainingState
 from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import CheckpointError, OutputError, RecipeError
 from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_run
@@ -18,27 +18,39 @@ from nmt.model.build import AnyModel, build_model
 from nmt.recipe import Recipe, TrainSection, toml_value
 from nmt.recipe_file import differences
 from nmt.run_dir import (
+    CHECKPOINTS,
     METRICS,
     RECIPE,
     SCORES,
     TOKENIZER,
-    TrainingState,
     load_stored_recipe,
-    load_training,
     save_setup,
+    sole_writer,
 )
+from nmt.train.distributed import ALONE, Team, open_team
+from nmt.train.interrupts import stopped_at_once
 from nmt.train.loop import TrainingLoop
 from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, new_tokenizers, open_corpora
 from nmt.train.progress import Display, MetricsFile, Sink, close_all
+from nmt.train.run_folder import check_folder, move_aside, what_is_left
 from nmt.train.trainer import Trainer
 from nmt.train.validation import Validator
 from nmt.translator import load
 
 # Keys in which a recipe may differ from that of the run it goes on with.
-HARMLESS = ("name", "data.folder", "train.threads", "train.samples", "train.save_every", "train.tensorboard")
+HARMLESS = (
+    "name",
+    "data.folder",
+    "train.threads",
+    "train.samples",
+    "train.save_every",
+    "train.keep_last",
+    "train.keep_best",
+    "train.accumulate",
+    "train.tensorboard",
+)
 SHARE_FOR_TRAINING = 0.9  # of `max_minutes`; the rest is for validations and test sets
 SPEED_SHARE = 0.03  # of `max_minutes`, to measure the speed of the first steps
-TEMPORARY = ".*.tmp"  # what a kill in the middle of an atomic write leaves behind
 WARM_STEPS = 5  # are slower than those after them and not measured
 
 SinkMaker = Callable[[Path, int], Sink]  # (run folder, step to go on from)
@@ -52,6 +64,7 @@ class TrainingRun:
     run: Path
     console: Console
     begin: float  # time.monotonic() when the command began: what `max_minutes` counts from
+    team: Team = ALONE
     minutes: float = 0.0  # the `max_minutes` that `max_steps` comes from
 
     def execute(self, extra_sinks: Sequence[SinkMaker] = ()) -> list[ScoredTestSet]:
@@ -59,38 +72,52 @@ class TrainingRun:
         if self.recipe.train.threads:
             torch.set_num_threads(self.recipe.train.threads)
         saved = self._saved_state()
-        with self.console.status("reading the text"):
-            corpora = open_corpora(self.recipe.data)
-            description = describe(corpora)
+        with self.team.leader_first():
+            corpora = open_corpora(self.recipe.data, console=self.console)
+            description = describe(corpora) if self.team.leads else []
         for line in description:
             self._say(line)
         self._check_data(saved, corpora)
         with self.console.status("training the tokenizer"):
-            if saved is None:
-                tokenizers = new_tokenizers(self.recipe.tokenizer, corpora.train)
-            else:
-                tokenizers = TokenizerPair.load(self.run / TOKENIZER)
-            stream = make_stream(self.recipe, corpora.train, tokenizers)
+            tokenizers = self._new_tokenizers(corpora) if saved is None else TokenizerPair.load(self.run / TOKENIZER)
+        with self.team.leader_first():
+            stream = make_stream(self.recipe, corpora.train, tokenizers, console=self.console)
         if saved is None:
             if self.recipe.train.max_minutes > 0:
                 with self.console.status("measuring the speed"):
                     self._settle_steps(tokenizers, stream)
-            save_setup(self.run, self.recipe, tokenizers)
+            if self.team.leads:
+                save_setup(self.run, self.recipe, tokenizers)
         trainer = self._trainer(self.recipe.train, tokenizers, stream, saved)
-        if not trainer.finished:
+        if self.team.leads and not trainer.finished:
+            self._check_room(trainer.model)
             (self.run / SCORES).unlink(missing_ok=True)  # of an earlier model, from an evaluation in mid-training
         self._train(trainer, tokenizers, corpora, extra_sinks)
-        return self._score(corpora)
+        return self._score(corpora) if self.team.leads else []
+
+    def _new_tokenizers(self, corpora: Corpora) -> TokenizerPair:
+        """Trained by the first process, for all."""
+        leads = self.team.leads
+        pair = self.team.follow(new_tokenizers(self.recipe.tokenizer, corpora.train) if leads else None)
+        assert pair is not None
+        return pair
 
     def _say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+
+    def _checkpoints(self) -> Checkpoints:
+        section = self.recipe.train
+        return Checkpoints(self.run, keep_last=section.keep_last, keep_best=section.keep_best)
 
     def _saved_state(self) -> TrainingState | None:
         """The state to go on from, where the folder holds one. Adopts the step count that `max_minutes` came to."""
         if not (self.run / RECIPE).exists():
             return None
         stored = load_stored_recipe(self.run)
-        saved = load_training(self.run)
+        checkpoints = self._checkpoints()
+        saved = checkpoints.newest()
+        for warning in checkpoints.warnings:
+            self._say(f"warning: {warning}")
         minutes = self.recipe.train.max_minutes
         if minutes > 0 and (saved is None or saved.values["max_minutes"] == minutes):
             train = self.recipe.train.model_copy(update={"max_minutes": 0.0, "max_steps": stored.train.max_steps})
@@ -115,13 +142,31 @@ class TrainingRun:
                 "restore the text, or begin anew with --fresh"
             )
 
+    def _check_room(self, model: AnyModel) -> None:
+        """Raises OutputError where the disk has no room for the checkpoints to come, one in the making, and a model."""
+        section = self.recipe.train
+        moments = 1 if section.optimizer == "sgd" else 2
+        weights_bytes = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
+        state_bytes = weights_bytes * (1 + moments + (section.ema_decay > 0))
+        there_bytes = sum(file.stat().st_size for file in (self.run / CHECKPOINTS).rglob("*") if file.is_file())
+        count = section.keep_last + section.keep_best
+        wanted_bytes = (count + 1) * state_bytes + weights_bytes - there_bytes
+        free_bytes = shutil.disk_usage(self.run).free
+        if free_bytes < wanted_bytes:
+            raise OutputError(
+                f"{self.run}: its disk has {free_bytes / 1e6:,.1f} MB left, but this training wants "
+                f"{wanted_bytes / 1e6:,.1f} MB: {count} checkpoints of {state_bytes / 1e6:,.1f} MB, one in the making, "
+                "and the model; make room, name a folder on another disk with --run-dir, or keep fewer with "
+                "train.keep_last and train.keep_best"
+            )
+
     def _trainer(
         self, section: TrainSection, tokenizers: TokenizerPair, stream: StreamMaker, saved: TrainingState | None
     ) -> Trainer:
         """A trainer of a new model, or of the saved one; the same seed makes the same."""
         torch.manual_seed(section.seed)
-        model = new_model(self.recipe, tokenizers).to("cuda" if torch.cuda.is_available() else "cpu")
-        return Trainer(section=section, model=model, stream=stream, saved=saved)
+        model = new_model(self.recipe, tokenizers).to(self.team.device)
+        return Trainer(section=section, model=model, stream=stream, saved=saved, team=self.team)
 
     def _settle_steps(self, tokenizers: TokenizerPair, stream: StreamMaker) -> None:
         """Turn `max_minutes` into `max_steps` by the speed of some steps, which are then thrown away.
@@ -137,7 +182,7 @@ class TrainingRun:
             if share > 0
         )
         left = 60 * section.max_minutes * SHARE_FOR_TRAINING - (time.monotonic() - self.begin)
-        max_steps = max(1, int(left / seconds_per_step))
+        max_steps = self.team.follow(max(1, int(left / seconds_per_step)))
         self._say(
             f"{section.max_minutes:g} minutes at {1 / seconds_per_step:.1f} steps/s: train.max_steps = {max_steps}"
         )
@@ -150,7 +195,8 @@ class TrainingRun:
         for _ in range(WARM_STEPS):
             trainer.update()
         begin, steps = time.monotonic(), 0
-        while time.monotonic() - begin < SPEED_SHARE * 60 * section.max_minutes or steps < WARM_STEPS:
+        end = begin + SPEED_SHARE * 60 * section.max_minutes
+        while steps < WARM_STEPS or self.team.follow(time.monotonic() < end):
             trainer.update()
             steps += 1
         return (time.monotonic() - begin) / steps
@@ -162,13 +208,16 @@ class TrainingRun:
         parameters = sum(parameter.numel() for parameter in trainer.model.parameters())
         self._say(f"model: {parameters:,} parameters, vocabulary {tokenizers.tgt.vocab_size:,}, {trainer.device}")
         step = trainer.progress.step
-        sinks = [MetricsFile(self.run / METRICS, from_step=step), *(make(self.run, step) for make in extra_sinks)]
+        sinks: list[Sink] = []
+        if self.team.leads:
+            sinks = [MetricsFile(self.run / METRICS, from_step=step), *(make(self.run, step) for make in extra_sinks)]
         loop = TrainingLoop(
             trainer=trainer,
             run=self.run,
+            checkpoints=self._checkpoints(),
             display=Display(self.console, total_steps=section.max_steps, step=step),
             sinks=sinks,
-            validate=Validator(trainer.model, tokenizers, self.recipe, as_test_set("valid", corpora.valid)),
+            validate=Validator(trainer.model, tokenizers, self.recipe, as_test_set("valid", corpora.valid), self.team),
             tgt_lang=self.recipe.data.tgt_lang,
             constants={"data": corpora.fingerprint, "max_minutes": self.minutes},
         )
@@ -198,40 +247,21 @@ def train(
     `fresh` moves an existing run aside and begins anew. Raises NmtError for all that a user can mend.
     """
     begin = time.monotonic()
-    _check_folder(run)
-    if fresh and (run / RECIPE).exists():
-        run = run.absolute()  # "." would move along
-        console.print(f"the run of before is kept in {_move_aside(run)}", soft_wrap=True, highlight=False, markup=False)
-    return TrainingRun(recipe, run, console, begin).execute(sinks)
+    with open_team() as team, stopped_at_once(lambda: what_is_left(run)), ExitStack() as locks:
+        if team.leads:
+            check_folder(run)
+            if fresh and (run / RECIPE).exists():
+                run = run.absolute()  # "." would move along
+                with sole_writer(run):
+                    aside = move_aside(run)
+                console.print(f"the run of before is kept in {aside}", soft_wrap=True, highlight=False, markup=False)
+            locks.enter_context(sole_writer(run))
+        else:
+            console = Console(quiet=True)
+        team.meet()
+        return TrainingRun(recipe, run, console, begin, team).execute(sinks)
 
 
 def new_model(recipe: Recipe, tokenizers: TokenizerPair) -> AnyModel:
     """A model of the recipe's shape, drawn from torch's global random generator."""
     return build_model(recipe.model, src_vocab_size=tokenizers.src.vocab_size, tgt_vocab_size=tokenizers.tgt.vocab_size)
-
-
-def _move_aside(run: Path) -> Path:
-    """Rename a run folder and put an empty one in its place; the new name of the old one."""
-    names = (run.with_name(f"{run.name}.old{number}") for number in count(1))
-    aside = next(path for path in names if not path.exists())
-    try:
-        run.rename(aside)
-        run.mkdir()
-    except OSError as error:
-        raise OutputError(
-            f"{run}: cannot be moved aside to {aside}: {error.strerror}; name another folder with --run-dir"
-        ) from error
-    return aside
-
-
-def _check_folder(run: Path) -> None:
-    """Make the run folder, and refuse one that cannot be written or holds something else than a run."""
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        names = {file.name for file in run.iterdir() if not fnmatch(file.name, TEMPORARY)}
-    except OSError as error:
-        raise OutputError(f"{run}: cannot be the run folder: {error.strerror}") from error
-    if names and RECIPE not in names:
-        raise OutputError(f"{run}: a folder with other things in it; name an empty or a new one with --run-dir")
-    if not os.access(run, os.W_OK):
-        raise OutputError(f"{run}: cannot be written; name another folder with --run-dir")

@@ -7,19 +7,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from nmt.data.batches import Batch, BatchStream, Position
+from nmt.checkpoint import TrainingState
+from nmt.data.batches import BatchStream, Position
 from nmt.errors import TrainingError
 from nmt.model.build import AnyModel
-from nmt.model.loss import Loss, agreement_loss, sampled_loss, smoothed_loss
-from nmt.model.model import real_positions
+from nmt.model.loss import Loss
 from nmt.recipe import TrainSection
-from nmt.run_dir import TrainingState
+from nmt.train.distributed import ALONE, Team
+from nmt.train.gradients import Gradients
 from nmt.train.optim import LearningRate, MovingAverage, build_optimizer
 from nmt.train.progress import Values, mean_report
+
+LOST_STEPS = 10  # in a row with a loss beyond all guessing are a divergence
+
+
+class Divergence(TrainingError):
+    """The weights are on no good way: what came after the last saved state is not worth keeping."""
 
 
 @dataclass
@@ -33,6 +41,8 @@ class Progress:
     since_best: int = 0  # validations
     lr_factor: float = 1.0
     lr_waited: int = 0
+    lost: int = 0  # steps in a row with a loss beyond all guessing
+    rollbacks: int = 0
     totals: dict[str, float] = field(default_factory=dict)  # since the last report
     seconds: float = 0.0  # of training and validating, interruptions left out
 
@@ -58,45 +68,80 @@ class Trainer:
         model: AnyModel,
         stream: Callable[[Position], BatchStream],
         saved: TrainingState | None = None,
+        team: Team = ALONE,
     ) -> None:
-        """`stream` gives the batches from a position on; `saved` is what an earlier trainer's `state()` was."""
+        """`stream` gives the batches from a position on; `saved` is what an earlier trainer's `state()` was.
+
+        Of a team, all begin with the same model and the same `saved`. Raises RecipeError for a precision that this
+        machine does not have.
+        """
         self.section = section
         self.model = model
+        self.team = team
         self.device = next(model.parameters()).device
+        self.gradients = Gradients(section, model, team)
         self.optimizer = build_optimizer(section, model.parameters())
         self.progress = Progress()
         self.average = None
         if section.ema_decay > 0:
             self.average = MovingAverage(model.weights(), decay=section.ema_decay)
+        self._stream = stream
+        self._hopeless = 2 * math.log(model.output.out_features)  # nll: twice that of guessing evenly
         if saved is not None:
-            self._restore(saved)
-        self.rate = LearningRate(section, factor=self.progress.lr_factor, waited=self.progress.lr_waited)
-        self._batches = iter(stream(self.progress.position))
+            self.restore(saved)
+        else:
+            self._begin()
+            self._seed_followers()
+
+    def _begin(self) -> None:
+        """Go on from where `progress` says."""
+        self.rate = LearningRate(self.section, factor=self.progress.lr_factor, waited=self.progress.lr_waited)
+        self._batches = iter(self._stream(self.progress.position))
 
     def update(self) -> Loss:
-        """One optimizer step on the next batch. Raises TrainingError where the gradient is not finite."""
+        """One optimizer step on the next batch; the loss of all of it, without a gradient.
+
+        Raises Divergence where the gradient is not finite, or the loss was beyond all guessing for LOST_STEPS.
+        """
         begin = time.perf_counter()
         self.model.train()
         position, batch = next(self._batches)
         learning_rate = self.rate.at(self.progress.step)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
-        loss = self._loss(batch.to(self.device))
-        self.optimizer.zero_grad()
-        (loss.total / loss.tokens).backward()  # type: ignore[no-untyped-call]
-        norm = clip_grad_norm_(self.model.parameters(), self.section.clip_norm or math.inf)
-        if not math.isfinite(norm):
-            raise TrainingError(
-                f"step {self.progress.step + 1}: the gradient is {float(norm)}: training diverged; what was saved "
-                f"before is unharmed: begin anew with --fresh and a lower train.learning_rate than {learning_rate:g}"
-            )
-        self.optimizer.step()
+        loss = self.gradients(batch, sampled=self._samples_softmax)
+        norm = self._step()
         self.progress.step += 1
         self.progress.position = position
         if self.average is not None:
             self.average.update(self.model.weights(), self.progress.step)
-        self._count(loss, float(norm), time.perf_counter() - begin)
+        self._count(loss, norm, time.perf_counter() - begin)
+        self.progress.lost = self.progress.lost + 1 if float(loss.nll) > self._hopeless * loss.tokens else 0
+        if self.progress.lost == LOST_STEPS:
+            raise Divergence(
+                f"step {self.progress.step}: the loss is beyond that of guessing for {LOST_STEPS} steps: training "
+                f"diverged at learning rate {learning_rate:g}"
+            )
         return loss
+
+    def _step(self) -> float:
+        """Clip the gradient and follow it; its norm. With fp16 a gradient that overflowed is left out."""
+        scaler = self.gradients.scaler
+        scaler.unscale_(self.optimizer)
+        norm = float(clip_grad_norm_(self.model.parameters(), self.section.clip_norm or math.inf))
+        if not math.isfinite(norm) and scaler.get_scale() <= 1.0:  # 1: without fp16, or as small as it gets
+            raise Divergence(
+                f"step {self.progress.step + 1}: the gradient is {norm}: training diverged at learning rate "
+                f"{self.rate.at(self.progress.step):g}"
+            )
+        scaler.step(self.optimizer)
+        scaler.update()
+        return norm if math.isfinite(norm) else 0.0
+
+    @property
+    def _samples_softmax(self) -> bool:
+        section = self.section
+        return section.sampled_softmax > 0 and self.progress.step < section.sampled_share * section.max_steps
 
     def report(self) -> Values:
         """Means since the last report."""
@@ -137,53 +182,72 @@ class Trainer:
             self.model.load_weights(trained)
 
     def state(self) -> TrainingState:
-        """All that another trainer needs to go on as this one would."""
+        """All that another trainer needs to go on as this one would. Of a team, all call it together."""
         tensors = {f"model.{name}": tensor for name, tensor in self.model.weights().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in values.items() if tensor is not None}
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.weights.items()}
-        tensors["random"] = torch.get_rng_state()
+        for rank, states in enumerate(self.team.gather(self._random_states())):
+            tensors |= {f"random.{rank}.{kind}": state for kind, state in states.items()}
         copies = {name: tensor.detach().clone() for name, tensor in tensors.items()}
-        return TrainingState(copies, {"progress": self.progress.as_json()})
+        return TrainingState(
+            copies, {"progress": self.progress.as_json(), "scaler": self.gradients.scaler.state_dict()}
+        )
 
     @staticmethod
     def saved_step(saved: TrainingState) -> int:
         """How many steps a saved state has behind it."""
         return Progress.from_json(saved.values["progress"]).step
 
-    def _restore(self, saved: TrainingState) -> None:
+    @staticmethod
+    def saved_rollbacks(saved: TrainingState) -> int:
+        """How many divergences a saved state has behind it."""
+        return Progress.from_json(saved.values["progress"]).rollbacks
+
+    def restore(self, saved: TrainingState, *, slower: float = 1.0) -> None:
+        """Go on from a saved state, with `slower` times its learning rate."""
         self.model.load_weights(_under("model.", saved.tensors))
         optimizer = self.optimizer.state_dict()
         states: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("optimizer.", saved.tensors).items():
             index, _, key = name.partition(".")
-            states.setdefault(int(index), {})[key] = tensor
+            states.setdefault(int(index), {})[key] = tensor.clone()  # torch would take it as it is, and change it
         self.optimizer.load_state_dict({**optimizer, "state": states})
         if self.average is not None:
-            self.average.weights = {k: t.to(self.device) for k, t in _under("average.", saved.tensors).items()}
-        torch.set_rng_state(saved.tensors["random"])
+            averages = _under("average.", saved.tensors)
+            self.average.weights = {name: tensor.to(self.device, copy=True) for name, tensor in averages.items()}
+        self.gradients.scaler.load_state_dict(saved.values["scaler"])
         self.progress = Progress.from_json(saved.values["progress"])
+        self.progress.lr_factor *= slower
+        self._begin()
+        self._set_random_states(_under(f"random.{self.team.rank}.", saved.tensors))
 
-    def _loss(self, batch: Batch) -> Loss:
-        section = self.section
-        if section.agreement > 0:
-            batch = batch.twice()
-        readouts = self.model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
-        tgt = real_positions(batch.tgt_out, batch.tgt_lengths)
-        smoothing = section.label_smoothing
-        if section.agreement > 0:
-            logits = self.model.output(readouts)
-            return agreement_loss(logits, tgt.chunk(2)[0], label_smoothing=smoothing, weight=section.agreement)
-        if section.sampled_softmax > 0 and self.progress.step < section.sampled_share * section.max_steps:
-            samples = section.sampled_softmax
-            return sampled_loss(readouts, tgt, self.model.output, samples=samples, label_smoothing=smoothing)
-        return smoothed_loss(self.model.output(readouts), tgt, label_smoothing=smoothing)
+    def _random_states(self) -> dict[str, Tensor]:
+        states = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(self.device)
+        return states
+
+    def _set_random_states(self, states: Mapping[str, Tensor]) -> None:
+        """Of a process that was not in the team when the state was saved, there are none."""
+        if "cpu" not in states:
+            self._seed_followers()
+            return
+        torch.set_rng_state(states["cpu"])
+        if self.device.type == "cuda" and "cuda" in states:
+            torch.cuda.set_rng_state(states["cuda"], self.device)
+
+    def _seed_followers(self) -> None:
+        """Another dropout in each process; the first goes on in the sequence that drew the weights."""
+        if not self.team.leads:
+            entropy = [self.section.seed, self.progress.step, self.team.rank]
+            torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
 
     def _count(self, loss: Loss, norm: float, seconds: float) -> None:
         counted = {
             "tokens": loss.tokens,
-            "loss": float(loss.total.detach()),
+            "loss": float(loss.total),
             "nll": float(loss.nll),
             "gradient_norm": norm,
             "steps": 1,

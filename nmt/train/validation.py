@@ -1,5 +1,6 @@
 """How good a model is in mid-training: BLEU of its translations, perplexity of the references."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from nmt.model.build import AnyModel
 from nmt.model.loss import smoothed_loss
 from nmt.model.model import real_positions
 from nmt.recipe import Recipe
+from nmt.train.distributed import ALONE, Team
 from nmt.train.progress import Sample
 from nmt.translator import Translator
 
@@ -27,14 +29,21 @@ class Validation:
 
 
 class Validator:
-    """Translates the validation set as `nmt translate` would, and scores that; then forces the references."""
+    """Translates the validation set as `nmt translate` would, and scores that; then forces the references.
 
-    def __init__(self, model: AnyModel, tokenizers: TokenizerPair, recipe: Recipe, valid: TestSet) -> None:
+    A team shares out sentences and batches; all of it get the whole result.
+    """
+
+    def __init__(
+        self, model: AnyModel, tokenizers: TokenizerPair, recipe: Recipe, valid: TestSet, team: Team = ALONE
+    ) -> None:
         search = recipe.search.model_copy(update={"beam_size": recipe.train.validate_beam_size})
         self._model = model
+        self._team = team
         self._translator = Translator(model, tokenizers, search)
         self._valid = valid
-        self._batch_tokens = recipe.train.batch_tokens  # what training has memory for
+        # what training has memory for
+        self._batch_tokens = max(1, recipe.train.batch_tokens // (team.size * recipe.train.accumulate))
         self._tgt_lang = recipe.data.tgt_lang
         count = recipe.train.samples
         self._shown = [index * len(valid.src) // max(count, 1) for index in range(count)]
@@ -44,21 +53,30 @@ class Validator:
     def __call__(self) -> Validation:
         """The model must be in evaluation mode."""
         valid = self._valid
-        hypotheses = self._translator.translate(valid.src)
+        hypotheses = self._translate(valid.src)
         [bleu] = score(["bleu"], hypotheses, valid.references, tgt_lang=self._tgt_lang)
         samples = [Sample(valid.src[i], hypotheses[i], valid.references[i]) for i in self._shown]
         return Validation(bleu.value, self._mean_nll(), hypotheses, samples)
+
+    def _translate(self, src: Sequence[str]) -> list[str]:
+        team = self._team
+        hypotheses = [""] * len(src)
+        for rank, share in enumerate(team.gather(self._translator.translate(src[team.rank :: team.size]))):
+            hypotheses[rank :: team.size] = share
+        return hypotheses
 
     @torch.no_grad()
     def _mean_nll(self) -> float:
         src, tgt = self._src, self._tgt
         device = next(self._model.parameters()).device
         total, tokens = 0.0, 0
-        for rows in plan_batches(src.lengths, tgt.lengths, batch_tokens=self._batch_tokens, seed=0, epoch=0):
+        batches = plan_batches(src.lengths, tgt.lengths, batch_tokens=self._batch_tokens, seed=0, epoch=0)
+        for rows in batches[self._team.rank :: self._team.size]:
             batch = collate([src[i] for i in rows], [tgt[i] for i in rows]).to(device)
             readouts = self._model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
             out = real_positions(batch.tgt_out, batch.tgt_lengths)
             loss = smoothed_loss(self._model.output(readouts), out, label_smoothing=0.0)
             total += float(loss.nll)
             tokens += loss.tokens
-        return total / tokens
+        totals = self._team.gather((total, tokens))
+        return sum(total for total, _ in totals) / sum(tokens for _, tokens in totals)

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from toy_run import nmt, phrasebook, signals_after, train, write_recipe
 
-from nmt.train.interrupts import stop_wish
+from nmt import checkpoint
+from nmt.checkpoint import Checkpoints
+from nmt.errors import Interrupted
+from nmt.train.interrupts import stop_wish, stopped_at_once
 from nmt.translator import load
 
 PROCESS_SECONDS = 60  # more than any of these takes on a busy machine
-OBEYED_SECONDS = 10
+OBEYED_SECONDS = 30  # 10 where nothing else wants the cores
 both = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 
 
@@ -43,6 +46,45 @@ def test_the_second_signal_acts_at_once() -> None:
 
 
 @both
+def test_where_processes_stop_together_the_first_signal_stands_and_repeats_change_nothing(
+    number: signal.Signals,
+) -> None:
+    with stop_wish(repeats_act=False) as wish:
+        signal.raise_signal(number)
+        for repeated in (signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(repeated)
+        assert wish.signal is number
+
+
+@both
+def test_at_once_is_in_words_and_with_the_shells_code(number: signal.Signals) -> None:
+    words = f"stopped by {number.name} at once; nothing is lost"
+    with pytest.raises(Interrupted, match=words) as caught, stopped_at_once(lambda: "nothing is lost"):
+        try:
+            signal.raise_signal(number)
+        except Exception as error:  # whoever catches faults on the way
+            raise AssertionError("a signal is no fault") from error
+        raise AssertionError("went on")
+    assert caught.value.exit_code == 128 + number
+
+
+@both
+def test_at_once_means_the_second_signal_where_the_first_is_noted(number: signal.Signals) -> None:
+    with pytest.raises(Interrupted), stopped_at_once(str), stop_wish() as wish:
+        signal.raise_signal(number)
+        assert wish.signal is number
+        signal.raise_signal(number)
+        raise AssertionError("went on")
+
+
+def test_other_faults_pass_and_the_handlers_of_before_come_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(ValueError, match="own"), stopped_at_once(str):
+        raise ValueError("own")
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@both
 @pytest.mark.parametrize("signalled", [False, True])
 def test_afterwards_signals_do_what_they_did_before(number: signal.Signals, signalled: bool) -> None:
     before = signal.getsignal(number)
@@ -69,14 +111,34 @@ def test_a_signal_in_the_last_step_lets_the_training_end_as_ever(recipe: Path, t
         assert "test: BLEU = " in train(recipe, tmp_path / "run", {"train.max_steps": 3})
 
 
-def test_a_second_ctrl_c_ends_a_training_at_once_and_leaves_a_folder_that_loads(recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_second_signal_ends_a_training_at_once_and_leaves_a_folder_that_loads(
+    recipe: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
     """It is not saved any more: the run goes on where it was last saved."""
     run = tmp_path / "run"
-    with signals_after(13, signal.SIGINT, signal.SIGINT):
+    with signals_after(13, number, number):
         result = nmt("train", recipe, "--run-dir", run)
-    assert result.code == 130
+    assert result.code == code
     assert "step 13" not in result.text + result.err
+    assert f"stopped by {number.name} at once; {run} goes on after step 10" in result.err
     assert len(load(run).translate(["Er kommt."])) == 1
+    assert "after step 10 of 40" in train(recipe, run)
+
+
+def test_a_second_signal_in_the_middle_of_saving_leaves_the_checkpoints_of_before(recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    sync_file = checkpoint.sync_file
+
+    def signalled(path: Path) -> None:
+        sync_file(path)
+        if path.parent.name.startswith(".00000013"):
+            signal.raise_signal(signal.SIGINT)
+
+    with signals_after(13, signal.SIGINT), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "sync_file", signalled)
+        assert nmt("train", recipe, "--run-dir", run).code == 130
+    assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["00000000", "00000010"]
     assert "after step 10 of 40" in train(recipe, run)
 
 
@@ -98,4 +160,4 @@ def test_the_process_obeys_within_seconds(recipe: Path, tmp_path: Path, number: 
     assert process.returncode == code
     assert f"stopped by {number.name} after step" in errors
     assert "Traceback" not in errors
-    assert (run / "training.safetensors").exists()
+    assert f"after step {Checkpoints(run, keep_last=2).steps()[0]}; saved" in errors

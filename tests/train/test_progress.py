@@ -3,13 +3,16 @@
 import io
 import json
 import math
+import os
 from pathlib import Path
+from typing import Any, TextIO, cast
 
 import pytest
 from rich.console import Console
 from toy_run import TinyRun
 
-from nmt.train.progress import Display, MetricsFile, Sample, Values, mean_report
+from nmt.errors import OutputError
+from nmt.train.progress import Display, LastingStream, MetricsFile, Sample, Values, mean_report
 
 REPORT: Values = {
     "event": "train", "step": 20, "epoch": 3, "loss": 1.2345, "ppl": 3.21, "learning_rate": 0.002,
@@ -17,6 +20,10 @@ REPORT: Values = {
 }  # fmt: skip
 VALID: Values = {"event": "valid", "step": 20, "bleu": 12.345, "ppl": 4.567, "best_bleu": 12.345, "seconds": 1.26}
 SAMPLE = Sample("Hallo [bold]Welt[/bold] :smile: [/]", "Hello\\", "[link=x]y")
+
+
+def read_lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def shown(*, terminal: bool, samples: list[Sample] | None = None) -> str:
@@ -76,21 +83,76 @@ def test_metrics_are_there_as_soon_as_they_are_written(tmp_path: Path) -> None:
 
 def test_metrics_go_on_after_the_step_that_was_saved(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    lines = [json.dumps({"step": step}) + "\n" for step in (4, 8, 8, 12)]
+    lines = [json.dumps({"event": "train", "step": step}) + "\n" for step in (4, 8, 8, 12)]
     path.write_text("".join(lines) + '{"step": 1')  # a kill cut the last
     file = MetricsFile(path, from_step=8)
     file.write({"step": 12, "bleu": 1.0})
     file.close()
     assert [json.loads(line) for line in path.read_text().splitlines()] == [
-        {"step": 4}, {"step": 8}, {"step": 8}, {"step": 12, "bleu": 1.0},
+        *({"event": "train", "step": step} for step in (4, 8, 8)), {"step": 12, "bleu": 1.0},
     ]  # fmt: skip
+
+
+def test_going_back_drops_what_came_after_and_that_one_went_back_there(tmp_path: Path) -> None:
+    """It will be told again if it happens again; going back earlier stands."""
+    file = MetricsFile(tmp_path / "metrics.jsonl", from_step=0)
+    rows: list[Values] = [
+        {"event": "train", "step": 4}, {"event": "rollback", "step": 4}, {"event": "valid", "step": 8},
+        {"event": "rollback", "step": 8}, {"event": "train", "step": 12},
+    ]  # fmt: skip
+    for row in rows:
+        file.write(row)
+    file.rewind(8)
+    assert read_lines(tmp_path) == rows[:3]
+    file.write({"event": "train", "step": 9})
+    assert read_lines(tmp_path)[-1]["step"] == 9
+    file.close()
+    MetricsFile(tmp_path / "metrics.jsonl", from_step=4).close()
+    assert read_lines(tmp_path) == rows[:1]
+
+
+def test_lines_that_a_power_cut_spoiled_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"event": "train", "step": 4}\n' + bytes(20) + b'\n[]\n{"event": "train"}\n\xff\n')
+    MetricsFile(path, from_step=8).close()
+    assert read_lines(tmp_path) == [{"event": "train", "step": 4}]
+
+
+def test_a_full_disk_is_told_in_words_and_once(tmp_path: Path) -> None:
+    file = MetricsFile(tmp_path / "metrics.jsonl", from_step=0)
+    with Path("/dev/full").open("wb") as full:
+        os.dup2(full.fileno(), file._stream.fileno())  # type: ignore[union-attr]
+    with pytest.raises(OutputError, match=r"metrics\.jsonl: cannot be written: No space left .* same command again"):
+        file.write(REPORT)
+    file.close()
+
+
+def test_a_stream_that_ends_is_written_to_without_a_word(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as pipe:
+        console = Console(file=cast(TextIO, LastingStream(pipe)))
+        console.print("one")
+        with os.fdopen(reading) as reader:
+            assert reader.readline() == "one\n"
+        for _ in range(3):
+            console.print("two")
+        pipe.write("what is left in a buffer")  # and flushed at the end
+
+
+def test_a_stream_that_lasts_is_as_ever() -> None:
+    file = io.StringIO()
+    stream = LastingStream(file)
+    assert stream.write("words") == 5
+    stream.flush()
+    assert file.getvalue() == "words"
+    assert stream.isatty() is False
 
 
 def test_metrics_of_before_survive_a_kill_in_the_moment_of_going_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 4}\n')
+    path.write_text('{"event": "train", "step": 4}\n')
 
     def killed(self: Path, target: Path) -> Path:
         raise KeyboardInterrupt
@@ -98,7 +160,7 @@ def test_metrics_of_before_survive_a_kill_in_the_moment_of_going_on(
     monkeypatch.setattr(Path, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
         MetricsFile(path, from_step=8)
-    assert path.read_text() == '{"step": 4}\n'
+    assert path.read_text() == '{"event": "train", "step": 4}\n'
 
 
 def test_a_report_is_of_means_a_token_and_a_step() -> None:

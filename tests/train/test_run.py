@@ -8,10 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from toy_run import killed_after, metrics, nmt, phrasebook, signals_after, train, write_recipe
+from toy_run import (
+    killed_after,
+    killed_before_saving,
+    metrics,
+    nmt,
+    phrasebook,
+    saved_state,
+    signals_after,
+    train,
+    write_recipe,
+)
 
 from nmt.recipe import TrainSection
-from nmt.run_dir import load_training
+from nmt.run_dir import load_model
 from nmt.train.run import TrainingRun
 from nmt.train.trainer import Trainer
 from nmt.translator import load
@@ -58,8 +68,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def all_but_time(run: Path) -> dict[str, Any]:
     """All that a run folder holds, less what a clock put there: two runs are the same when these are."""
-    state = load_training(run)
-    assert state is not None
+    state = saved_state(run)
     progress = state.values["progress"]
     totals = {name: value for name, value in progress["totals"].items() if name != "seconds"}
     rows = json.loads((run / "scores.json").read_bytes()) if (run / "scores.json").exists() else []
@@ -83,15 +92,11 @@ def uninterrupted(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def test_a_run_leaves_what_the_readme_says(uninterrupted: Path, recipe: Path) -> None:
     found = {file.relative_to(uninterrupted).as_posix() for file in uninterrupted.rglob("*") if file.is_file()}
     tests = {f"hypotheses/test.{end}" for end in ("src.de", "hyp.en", "ref.en")}
-    files = {
-        "recipe.toml",
-        "manifest.json",
-        "model.safetensors",
-        "training.safetensors",
-        "metrics.jsonl",
-        "scores.json",
-    }
-    assert found == tests | files | {"hypotheses/valid.hyp.en", "tokenizer/joint.model", "tokenizer/tokenizer.json"}
+    files = {".lock", "recipe.toml", "manifest.json", "model.safetensors", "metrics.jsonl", "scores.json"}
+    files |= {"hypotheses/valid.hyp.en", "tokenizer/joint.model", "tokenizer/tokenizer.json"}
+    in_checkpoint = ("state.safetensors", "state.json", "manifest.json")
+    checkpoints = {f"checkpoints/000000{step}/{file}" for step in (30, 40) for file in in_checkpoint}
+    assert found == tests | files | checkpoints
 
 
 def test_the_lines_of_metrics_have_the_documented_fields_step_by_step(uninterrupted: Path) -> None:
@@ -124,8 +129,7 @@ def test_a_run_stopped_after_17_of_40_steps_goes_on_to_the_same_end_bit_for_bit(
     train(recipe, whole, KINDS[kind])
     with signals_after(17, signal.SIGINT):
         train(recipe, parts, KINDS[kind], code=130)
-    state = load_training(parts)
-    assert state is not None
+    state = saved_state(parts)
     assert Trainer.saved_step(state) == 17
     assert state.values["progress"]["position"]["batch"] > 0  # in the middle of an epoch
     assert state.values["progress"]["totals"]["steps"] == 1  # and between two reports
@@ -138,8 +142,7 @@ def test_the_kinds_do_what_their_names_say(recipe: Path, tmp_path: Path) -> None
     train(recipe, tmp_path / "run", KINDS["adamw, unigram sampling, plateau"])
     rates = [line["learning_rate"] for line in metrics(tmp_path / "run") if line["event"] == "train"]
     assert rates[-1] < max(rates)  # a plateau was met
-    state = load_training(tmp_path / "run")
-    assert state is not None
+    state = saved_state(tmp_path / "run")
     assert state.values["progress"]["position"]["epoch"] > 1  # text was cut anew
 
 
@@ -147,7 +150,7 @@ def test_the_kinds_do_what_their_names_say(recipe: Path, tmp_path: Path) -> None
 def test_a_run_killed_at_any_step_goes_on_to_the_same_end_bit_for_bit(
     recipe: Path, uninterrupted: Path, tmp_path: Path, step: int
 ) -> None:
-    """Killed before the first saving too, and between a validation and the next saving."""
+    """Killed before the first saving after a step too, and between a validation and the next saving."""
     with killed_after(step):
         nmt("train", recipe, "--run-dir", tmp_path / "run")
     train(recipe, tmp_path / "run")
@@ -156,10 +159,10 @@ def test_a_run_killed_at_any_step_goes_on_to_the_same_end_bit_for_bit(
 
 def test_a_run_killed_before_its_first_saving_leaves_nothing_old_behind(recipe: Path, tmp_path: Path) -> None:
     """The tokenizer of a killed run may be cut short: the next one trains its own."""
-    with killed_after(3):
+    with killed_before_saving():
         nmt("train", recipe, "--run-dir", tmp_path / "run")
     (tmp_path / "run/tokenizer/joint.model").write_bytes(b"cut sho")
-    (tmp_path / "run/.training.safetensors.123.tmp").write_bytes(b"cut sho")
+    (tmp_path / "run/.model.safetensors.123.tmp").write_bytes(b"cut sho")
     train(recipe, tmp_path / "run")
     assert load(tmp_path / "run").translate(["Er kommt."])
 
@@ -226,10 +229,9 @@ def test_the_model_kept_is_the_one_that_validated_best(recipe: Path, tmp_path: P
     found = {line["step"]: line["bleu"] for line in metrics(run) if line["event"] == "valid"}
     best = max(found, key=lambda step: found[step])
     assert found[best] > found[130]
-    state = load_training(run)
-    assert state is not None
+    state = saved_state(run)
     assert state.values["progress"]["best_step"] == best
-    kept, last = load(run).model.weights(), {k.removeprefix("model."): v for k, v in state.tensors.items()}
+    kept, last = load_model(run).model.weights(), {k.removeprefix("model."): v for k, v in state.tensors.items()}
     assert not all(torch.equal(tensor, last[name]) for name, tensor in kept.items())
     own = ["--src", recipe.parent / "valid.de", "--ref", recipe.parent / "valid.en", "--name", "own", "--beam-size", 1]
     assert f"own: BLEU = {found[best]:.2f}" in nmt("evaluate", run, *own).text

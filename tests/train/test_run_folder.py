@@ -3,10 +3,21 @@
 import os
 import re
 import signal
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from toy_run import killed_after, metrics, nmt, phrasebook, signals_after, train, write_pairs, write_recipe
+from toy_run import (
+    flip,
+    killed_before_saving,
+    metrics,
+    nmt,
+    phrasebook,
+    signals_after,
+    train,
+    write_pairs,
+    write_recipe,
+)
 
 from nmt.data.tokenizer import TokenizerPair
 from nmt.train import run as run_module
@@ -38,10 +49,10 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "open_corpora", read)
 
 
-@pytest.mark.parametrize("steps", [2, 6])
-def test_another_recipe_is_refused_with_each_key_and_both_values(recipe: Path, run: Path, steps: int) -> None:
+@pytest.mark.parametrize("killed", [True, False])
+def test_another_recipe_is_refused_with_each_key_and_both_values(recipe: Path, run: Path, killed: bool) -> None:
     """Whether the run has saved a state or was killed before it could."""
-    with killed_after(steps) if steps < 6 else pytest.MonkeyPatch.context():
+    with killed_before_saving() if killed else nullcontext():
         nmt("train", recipe, "--run-dir", run, "--set", "train.max_steps=6")
     before = (run / "recipe.toml").read_bytes()
     printed = train(recipe, run, {"train.max_steps": 7, "model.dropout": 0.3, "search.beam_size": 2}, code=2)
@@ -64,6 +75,7 @@ def test_keys_that_change_no_weight_may_change(recipe: Path, run: Path) -> None:
     moved = recipe.parent.rename(recipe.parent.with_name("elsewhere")) / "other-name.toml"
     (moved.parent / recipe.name).rename(moved)
     harmless = {"train.samples": 0, "train.save_every": 3, "train.tensorboard": "false", "train.threads": 0}
+    harmless |= {"train.keep_last": 5, "train.keep_best": 1, "train.accumulate": 2}
     assert {*harmless, "name", "data.folder"} == set(HARMLESS)
     assert "going on in" in train(moved, run, SHORT | harmless)
 
@@ -88,7 +100,7 @@ def test_changed_text_is_refused(recipe: Path, run: Path, name: str) -> None:
 
 def test_text_that_changed_before_anything_was_saved_is_learned_anew(recipe: Path, run: Path) -> None:
     """Tokenizer too: characters that only the new text has must get pieces."""
-    with killed_after(2):
+    with killed_before_saving():
         nmt("train", recipe, "--run-dir", run, "--set", "train.max_steps=6", "--set", "tokenizer.byte_fallback=false")
     write_pairs(recipe.parent, "train", [(f"ж {src}", tgt) for src, tgt in PAIRS])
     train(recipe, run, SHORT | {"tokenizer.byte_fallback": "false"})
@@ -159,11 +171,29 @@ def test_the_run_folder_is_runs_and_the_name_by_default(
     assert (tmp_path / "runs" / "toy" / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("file", ["training.safetensors", "recipe.toml"])
-def test_a_damaged_run_does_not_go_on(recipe: Path, run: Path, file: str) -> None:
+def test_a_run_with_a_damaged_recipe_does_not_go_on(recipe: Path, run: Path) -> None:
     with signals_after(3, signal.SIGINT):
         train(recipe, run, SHORT, code=130)
-    content = bytearray((run / file).read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    (run / file).write_bytes(content)
-    assert f"{run / file}: " in train(recipe, run, SHORT, code=1)
+    flip(run / "recipe.toml", 200)
+    assert f"{run / 'recipe.toml'}: " in train(recipe, run, SHORT, code=1)
+
+
+def test_a_damaged_checkpoint_is_passed_over_to_the_same_end(recipe: Path, run: Path) -> None:
+    whole = run.with_name("whole")
+    train(recipe, whole, SHORT)
+    with signals_after(4, signal.SIGINT):
+        train(recipe, run, SHORT | {"train.save_every": 2}, code=130)
+    flip(run / "checkpoints/00000004/state.safetensors", -1)
+    printed = train(recipe, run, SHORT)
+    assert "checkpoints/00000004: damaged: state.safetensors's SHA-256 is not the one in manifest.json;" in printed
+    assert "; going on from 00000002" in printed
+    assert "after step 2 of 6" in printed
+    assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_go_on(recipe: Path, run: Path) -> None:
+    train(recipe, run, SHORT)
+    for file in run.glob("checkpoints/*/state.json"):
+        flip(file, 5)
+    printed = train(recipe, run, SHORT, code=1)
+    assert "no checkpoint is sound; begin anew with --fresh" in printed

@@ -8,13 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.checkpoint import TrainingState
 from nmt.data.batches import BatchStream, IdTable, Position
-from nmt.errors import TrainingError
 from nmt.model.build import AnyModel, build_model
 from nmt.recipe import ModelSection, TrainSection
-from nmt.run_dir import TrainingState
 from nmt.train.optim import LearningRate
-from nmt.train.trainer import Progress, Trainer
+from nmt.train.trainer import LOST_STEPS, Divergence, Progress, Trainer
 
 VOCAB = 12
 SENTENCES = [[4 + (i * k) % 8 for k in range(2 + i % 4)] for i in range(30)]
@@ -122,6 +121,49 @@ def test_training_on_a_sample_of_the_vocabulary_goes_on_as_the_other_would_and_e
     assert going_on(state, 10, **sampling)[0] == going_on(state, 10)[0]
 
 
+def test_losses_beyond_guessing_are_a_divergence_when_there_are_many_in_a_row() -> None:
+    """Of a model that is sure of the wrong tokens; one good loss among them and they count anew."""
+    trainer = new_trainer(learning_rate=1e-9, max_steps=100)
+    bias = trainer.model.output.bias
+    with torch.no_grad():
+        bias[4] = 1e3
+    for _ in range(LOST_STEPS - 1):
+        trainer.update()
+    assert trainer.progress.lost == LOST_STEPS - 1
+    with torch.no_grad():
+        bias[4] = 0.0
+    trainer.update()
+    assert trainer.progress.lost == 0
+    with torch.no_grad():
+        bias[4] = 1e3
+    for _ in range(LOST_STEPS - 1):
+        trainer.update()
+    with pytest.raises(
+        Divergence, match=rf"step {2 * LOST_STEPS}: the loss is beyond that of guessing for {LOST_STEPS}"
+    ):
+        trainer.update()
+
+
+def test_a_trainer_goes_back_to_a_saved_state_with_a_share_of_the_rate() -> None:
+    """And from there on as one whose rate was lower from then on."""
+    trainer = new_trainer(ema_decay=0.9, schedule="constant", warmup_steps=0)
+    for _ in range(3):
+        trainer.update()
+    saved = trainer.state()
+    for _ in range(4):
+        trainer.update()
+    trainer.restore(saved, slower=0.25)
+    assert (trainer.progress.step, trainer.progress.lr_factor) == (3, 0.25)
+    other = new_trainer(
+        saved, new_model(seed=2), ema_decay=0.9, schedule="constant", warmup_steps=0, learning_rate=0.005
+    )
+    for each in (trainer, other):
+        torch.set_rng_state(saved.tensors["random.0.cpu"])
+        each.update()
+    assert trainer.optimizer.param_groups[0]["lr"] == other.optimizer.param_groups[0]["lr"] == 0.005
+    assert same(trainer.model.weights(), other.model.weights())
+
+
 def test_agreement_is_between_two_passes_of_a_batch_under_different_dropout() -> None:
     """So without dropout there is nothing to agree on, and a step is the same."""
 
@@ -227,7 +269,7 @@ def test_a_gradient_that_is_no_number_stops_before_it_touches_a_weight(value: fl
     with torch.no_grad():
         next(trainer.model.parameters())[5:].fill_(value)
     before = copied(trainer.model.weights())
-    with pytest.raises(TrainingError, match=r"step 2: the gradient is nan.*--fresh and a lower train\.learning_rate"):
+    with pytest.raises(Divergence, match=r"step 2: the gradient is nan: training diverged at learning rate 0\.01"):
         trainer.update()
     assert trainer.progress.step == 1
     assert all(

@@ -1,0 +1,114 @@
+"""The processes that train one model together, as `torchrun` starts them; one process alone is a team of one.
+
+Each holds the whole model and takes a share of every batch; gradients are added up before a step (synchronous data
+parallelism). The first process, rank 0, writes the run folder, which all must be able to read.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+from torch import Tensor, distributed
+
+from nmt.errors import TrainingError
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=1)  # while rank 0 reads the text; a process that died is noticed at once, not by this
+
+
+@dataclass(frozen=True)
+class Team:
+    """Which of how many processes this one is. All of its methods but `leads` and `device` are called by all together.
+
+    They raise TrainingError where another process is gone.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Is this the one that writes and prints?"""
+        return self.rank == 0
+
+    @property
+    def device(self) -> torch.device:
+        """This process's own: a GPU where there is one, else the CPU."""
+        if not torch.cuda.is_available():
+            return torch.device("cpu")
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if self.size > 1 else 0)
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Replace the tensor by the sum of everyone's, the same bits for all."""
+        if self.size > 1:
+            with _gone():
+                distributed.all_reduce(tensor)
+
+    def gather(self, value: T) -> list[T]:
+        """Everyone's value, by rank."""
+        if self.size == 1:
+            return [value]
+        values: list[T | None] = [None] * self.size
+        with _gone():
+            distributed.all_gather_object(values, value, group=_CONTROL[0])
+        return values  # type: ignore[return-value]
+
+    def any(self, wish: bool) -> bool:
+        """Does anyone wish it?"""
+        return any(self.gather(wish))
+
+    def follow(self, value: T) -> T:
+        """The value of rank 0."""
+        return self.gather(value)[0]
+
+    def meet(self) -> None:
+        """Nobody goes on before all are here."""
+        self.gather(None)
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """The others enter when rank 0 is through: what it cached or wrote is there then."""
+        if not self.leads:
+            self.meet()
+        yield
+        if self.leads:
+            self.meet()
+
+
+ALONE = Team()
+_CONTROL: list[distributed.ProcessGroup | None] = [None]  # over TCP, patient; gradients go their own, faster way
+
+
+@contextmanager
+def open_team() -> Iterator[Team]:
+    """The team that `torchrun` put this process into (it sets RANK and WORLD_SIZE), or a team of one."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield ALONE
+        return
+    team = Team(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
+    if team.device.type == "cuda":
+        torch.cuda.set_device(team.device)
+    with _gone():
+        distributed.init_process_group("nccl" if team.device.type == "cuda" else "gloo")
+        _CONTROL[0] = distributed.new_group(backend="gloo", timeout=PATIENCE)
+    try:
+        yield team
+    finally:
+        _CONTROL[0] = None
+        distributed.destroy_process_group()
+
+
+@contextmanager
+def _gone() -> Iterator[None]:
+    """torch's word for a peer that does not answer is a RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise TrainingError(
+            f"another process of this training does not answer ({str(error).splitlines()[0]}); what was saved is "
+            "unharmed: start the same command again, on as many processes as there are, to go on"
+        ) from error

@@ -1,0 +1,161 @@
+"""Several processes train one model: `torchrun` on this machine, over gloo."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from toy_run import metrics, phrasebook, train, write_recipe
+
+from nmt.checkpoint import Checkpoints
+from nmt.run_dir import load_model
+
+pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
+
+# Nothing is drawn at random in a step, so that however many processes there are they compute the same.
+STEADY = {
+    "model.dropout": 0,
+    "train.max_steps": 24,
+    "train.validate_every": 8,
+    "train.save_every": 8,
+    "train.log_every": 4,
+    "train.threads": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("text"), phrasebook(120))
+
+
+def start(recipe: Path, run: Path, processes: int, **changes: object) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command += ["-m", "nmt", "train", str(recipe), "--run-dir", str(run)]
+    for key, value in (STEADY | changes).items():
+        command += ["--set", f"{key}={value}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def together(recipe: Path, run: Path, processes: int, **changes: object) -> str:
+    """What a training by so many processes printed; it must come to its end."""
+    process = start(recipe, run, processes, **changes)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    return printed
+
+
+def curve(run: Path) -> list[dict[str, Any]]:
+    """The numbers of the reports, what clocks say left out."""
+    clocks = ("event", "tokens_per_second", "seconds", "elapsed_seconds")
+    return [{key: value for key, value in report.items() if key not in clocks} for report in metrics(run)]
+
+
+def assert_same_training(run: Path, other: Path) -> None:
+    assert len(curve(run)) == len(curve(other)) > 0
+    for one, two in zip(curve(run), curve(other), strict=True):
+        assert one == pytest.approx(two, rel=1e-5)
+    weights, others = load_model(run).model.weights(), load_model(other).model.weights()
+    for name, tensor in weights.items():
+        torch.testing.assert_close(tensor, others[name], rtol=1e-4, atol=1e-5)
+
+
+def workers(process: "subprocess.Popen[str]") -> list[int]:
+    """The processes that `torchrun` started, once there are any."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    for _ in range(600):
+        if len(found := [int(pid) for pid in children.read_text().split()]) > 1:
+            return found
+        time.sleep(0.1)
+    raise AssertionError("no workers")
+
+
+def wait_for_checkpoint(run: Path, step: int) -> None:
+    for _ in range(1200):
+        if any(found >= step for found in Checkpoints(run, keep_last=1).steps()):
+            return
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint")
+
+
+@pytest.fixture(scope="module")
+def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("alone") / "run"
+    train(recipe, run, STEADY)
+    return run
+
+
+def test_two_processes_train_as_one_does(recipe: Path, alone: Path, tmp_path: Path) -> None:
+    """Of each batch a half: the same losses, validations and weights; and each thing is said and written once."""
+    printed = together(recipe, tmp_path / "run", 2)
+    assert_same_training(tmp_path / "run", alone)
+    assert len(re.findall(r"^model: ", printed, re.MULTILINE)) == 1
+    assert len(re.findall(r"^valid step 24 ", printed, re.MULTILINE)) == 1
+    assert (tmp_path / "run" / "scores.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_processes_without_a_share_of_a_batch_do_not_hold_up_the_others(recipe: Path, tmp_path: Path) -> None:
+    """Batches of one pair, and three processes."""
+    one_pair = {"train.batch_tokens": 1, "train.max_steps": 8}
+    train(recipe, tmp_path / "alone", STEADY | one_pair)
+    together(recipe, tmp_path / "three", 3, **one_pair)
+    assert_same_training(tmp_path / "three", tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("then", [1, 2, 3])
+def test_a_stopped_training_goes_on_on_another_number_of_processes(
+    recipe: Path, alone: Path, tmp_path: Path, then: int
+) -> None:
+    run = tmp_path / "run"
+    process = start(recipe, run, 2)
+    wait_for_checkpoint(run, 8)
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    if then == 1:
+        train(recipe, run, STEADY)
+    else:
+        together(recipe, run, then)
+    assert_same_training(run, alone)
+    assert "stopped by SIGTERM" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_dies_ends_the_others_within_a_minute_and_the_run_goes_on(
+    recipe: Path, alone: Path, tmp_path: Path, rank: int
+) -> None:
+    run = tmp_path / "run"
+    process = start(recipe, run, 2)
+    pids = workers(process)
+    wait_for_checkpoint(run, 8)
+    killed = time.monotonic()
+    os.kill(pids[rank], signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert time.monotonic() - killed < 60
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    together(recipe, run, 2)
+    assert_same_training(run, alone)
+
+
+@pytest.mark.slow
+def test_dropout_differs_between_processes_and_comes_back_on_resuming(recipe: Path, tmp_path: Path) -> None:
+    """A run of two that was stopped and goes on is the run that never stopped, bit for bit."""
+    random = {"model.dropout": 0.3, "model.word_dropout": 0.1}
+    together(recipe, tmp_path / "whole", 2, **random)
+    process = start(recipe, tmp_path / "stopped", 2, **random)
+    wait_for_checkpoint(tmp_path / "stopped", 8)
+    process.kill()
+    process.communicate(timeout=60)
+    time.sleep(5)  # its workers notice that torchrun is gone
+    together(recipe, tmp_path / "stopped", 2, **random)
+    assert curve(tmp_path / "whole") == curve(tmp_path / "stopped")
