@@ -53,6 +53,7 @@ class MetricsFile:
         try:
             self._stream.write(json.dumps(values, ensure_ascii=False).encode("utf-8") + b"\n")
             self._stream.flush()
+            os.fsync(self._stream.fileno())  # a checkpoint that outlives a power cut has its lines with it
         except OSError as error:
             self.close()
             raise OutputError(

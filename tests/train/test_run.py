@@ -43,7 +43,8 @@ VALID_FIELDS = ["event", "step", "bleu", "ppl", "best_bleu", "seconds", "elapsed
 
 KINDS: dict[str, dict[str, object]] = {
     "adam, average, locked dropout": {"train.ema_decay": 0.9},
-    "adamw, unigram sampling, plateau": {
+    "adamw, unigram sampling, plateau, batches in pieces": {
+        "train.accumulate": 3,
         "train.optimizer": "adamw",
         "train.weight_decay": 0.01,
         "train.schedule": "plateau",
@@ -139,7 +140,7 @@ def test_a_run_stopped_after_17_of_40_steps_goes_on_to_the_same_end_bit_for_bit(
 
 def test_the_kinds_do_what_their_names_say(recipe: Path, tmp_path: Path) -> None:
     """Else going on would be compared without the very thing that makes it hard."""
-    train(recipe, tmp_path / "run", KINDS["adamw, unigram sampling, plateau"])
+    train(recipe, tmp_path / "run", KINDS["adamw, unigram sampling, plateau, batches in pieces"])
     rates = [line["learning_rate"] for line in metrics(tmp_path / "run") if line["event"] == "train"]
     assert rates[-1] < max(rates)  # a plateau was met
     state = saved_state(tmp_path / "run")
