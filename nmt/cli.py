@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from nmt.cli_options import decoding_options
+from nmt.cli_options import Decoding, decoding_options
 from nmt.errors import NmtError
 
 if TYPE_CHECKING:
-    from nmt.search.ensemble import Combination
     from nmt.translator import Translator
 
 # A thread with nothing to do spins so long before it sleeps. With OpenMP's own count, training on all cores falls to
@@ -90,11 +89,7 @@ def translate(
     n_best: int,
     as_json: bool,
     errors: Literal["strict", "replace"],
-    ensemble: Sequence[Path],
-    combination: "Combination | None",
-    beam_size: int | None,
-    batch_size: int | None,
-    threads: int | None,
+    decoding: Decoding,
 ) -> None:
     """Translate FILE, or standard input, with the model in the folder RUN, or with several: n lines in, n lines out.
 
@@ -106,7 +101,7 @@ def translate(
 
     if resume and (output is None or (n_best > 1 and not as_json)):
         raise click.UsageError("--resume goes with --output, and with --n-best only as --json: it counts lines")
-    translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
+    translator = _load(run, decoding)
     if n_best > translator.search.beam_size:
         raise click.UsageError(
             f"--n-best {n_best} is more than the beam holds: add --beam-size {n_best}, or ask for fewer"
@@ -136,24 +131,23 @@ def translate(
         click.echo(f"warning: {cut} translations reached the length limit and were cut off", err=True)
 
 
-def _load(
-    runs: Sequence[Path],
-    combination: "Combination | None",
-    threads: int | None,
-    *,
-    beam_size: int | None,
-    batch_size: int | None,
-) -> "Translator":
-    """The translator of a run, or of several together, with the options of the command line over those of the first."""
+def _load(run: Path, decoding: Decoding) -> "Translator":
+    """The translator of a run and of those that decode with it, with the options of the command line over its own."""
     import torch
 
     from nmt.translator import load_ensemble
 
-    if combination and len(runs) == 1:
+    if decoding.combination and not decoding.ensemble:
         raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
-    if threads:
-        torch.set_num_threads(threads)
-    return load_ensemble(runs, combination=combination or "linear", beam_size=beam_size, batch_size=batch_size)
+    if decoding.threads:
+        torch.set_num_threads(decoding.threads)
+    return load_ensemble(
+        decoding.runs(run),
+        combination=decoding.combination or "linear",
+        engine=decoding.engine,
+        beam_size=decoding.beam_size,
+        batch_size=decoding.batch_size,
+    )
 
 
 @nmt.command()
@@ -184,11 +178,7 @@ def evaluate(
     name: str | None,
     metrics: Sequence[str],
     output: Path | None,
-    ensemble: Sequence[Path],
-    combination: "Combination | None",
-    beam_size: int | None,
-    batch_size: int | None,
-    threads: int | None,
+    decoding: Decoding,
 ) -> None:
     """Score the model in the folder RUN, or several together, on RUN's test sets, or on lines of your own.
 
@@ -205,9 +195,9 @@ def evaluate(
         raise click.UsageError("--src and --ref go together")
     if name is not None and (src is None or Path(name).name != name):
         raise click.UsageError("--name goes with --src, and is a plain name: hypotheses are filed under it")
-    if ensemble and output is None:
+    if decoding.ensemble and output is None:
         raise click.UsageError("--ensemble goes with --output FOLDER here: the scores are not those of RUN alone")
-    translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
+    translator = _load(run, decoding)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
         name = name or src.name.removesuffix(".gz").removesuffix(f".{data.src_lang}")
@@ -217,7 +207,8 @@ def evaluate(
     else:
         test_sets = open_test_sets(data)
     if output is not None:
-        claim_folder(output, [run, *ensemble], combination=(combination or "linear") if ensemble else None)
+        combination = (decoding.combination or "linear") if decoding.ensemble else None
+        claim_folder(output, decoding.runs(run), combination=combination)
     metrics = metrics or METRICS_BY_DEFAULT
     evaluate_run(output or run, translator, test_sets, metrics=metrics, data=data, console=Console())
 
@@ -233,11 +224,7 @@ def distill(
     out: Path,
     src: Path | None,
     resume: bool,
-    ensemble: Sequence[Path],
-    combination: "Combination | None",
-    beam_size: int | None,
-    batch_size: int | None,
-    threads: int | None,
+    decoding: Decoding,
 ) -> None:
     """Translate training text with the model in the folder RUN, for another model to learn from.
 
@@ -254,10 +241,11 @@ def distill(
 
     if not out.name:
         raise click.UsageError(f"OUT is {str(out)!r}, but wanted is the beginning of two file names")
-    translator = _load([run, *ensemble], combination, threads, beam_size=beam_size, batch_size=batch_size)
+    translator = _load(run, decoding)
     data = load_stored_recipe(run).data
     lines = read_lines(src, errors=data.errors) if src else open_train(data).pairs["src"]
-    system, console = system_of([run, *ensemble], combination, translator.search), Console(stderr=True)
+    system = system_of(decoding.runs(run), decoding.combination, decoding.engine, translator.search)
+    console = Console(stderr=True)
     found = distill_lines(translator, lines, out, data=data, system=system, console=console, resume=resume)
     click.echo(
         f"{out}.{data.src_lang}, {out}.{data.tgt_lang}: {found.pairs:,} pairs; left out: "
@@ -282,6 +270,19 @@ def inspect(run: Path, text: str | None, output: Path | None, last_only: bool) -
     except ModuleNotFoundError as error:
         raise NmtError(f"nmt inspect needs the extra: pip install matplotlib ({error})") from error
     inspect_run(run, output or run / "report", text=text, last_only=last_only, console=Console())
+
+
+@nmt.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("out", type=click.Path(path_type=Path))
+def export(run: Path, out: Path) -> None:
+    """Write the model in the folder RUN into the folder OUT, for others: no training state, with a model card.
+
+    OUT is read wherever a RUN is.
+    """
+    from nmt.export import export as export_model
+
+    click.echo(export_model(run, out))
 
 
 def main() -> None:

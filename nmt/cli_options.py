@@ -1,12 +1,33 @@
 """Options that several commands have."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from nmt.engine.engines import EngineKind
+    from nmt.search.ensemble import Combination
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """Which runs decode beside the one that a command names, and how all of them do; None: as the recipe has it."""
+
+    ensemble: tuple[Path, ...]
+    combination: "Combination | None"
+    engine: "EngineKind"
+    beam_size: int | None
+    batch_size: int | None
+    threads: int | None
+
+    def runs(self, run: Path) -> list[Path]:
+        """All run folders, the named one first."""
+        return [run, *self.ensemble]
+
 
 _DECODING = [
     click.option(
@@ -22,6 +43,13 @@ _DECODING = [
         help="What they average: probabilities, or log-probabilities.  [default: linear]",
     ),
     click.option(
+        "--engine",
+        type=click.Choice(["exact", "fast", "int8"]),
+        default="fast",
+        show_default=True,
+        help="exact: the model as it was trained; fast: the same translations, sooner; int8: nearly the same.",
+    ),
+    click.option(
         "--beam-size", type=click.IntRange(min=1), help="Hypotheses kept a step; 1: greedy.  [default: the recipe's]"
     ),
     click.option(
@@ -31,8 +59,14 @@ _DECODING = [
 ]
 
 
-def decoding_options(command: Command) -> Command:
-    """Which runs decode, and how: ensemble, combination, beam_size, batch_size, threads."""
+def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of `Decoding`, handed to the command as `decoding`."""
+
+    @functools.wraps(command)
+    def with_decoding(**given: Any) -> None:
+        decoding = Decoding(**{field.name: given.pop(field.name) for field in fields(Decoding)})
+        command(decoding=decoding, **given)
+
     for option in reversed(_DECODING):
-        command = option(command)
-    return command
+        with_decoding = option(with_decoding)
+    return with_decoding

@@ -69,9 +69,9 @@ def distill(
     return distilled
 
 
-def system_of(runs: Sequence[Path], combination: str | None, search: SearchSection) -> str:
-    """A digest of what decides a translation: the weights of all runs, how they are combined, the search options."""
-    digest = hashlib.sha256(f"{combination} {search.model_dump_json()}".encode())
+def system_of(runs: Sequence[Path], combination: str | None, engine: str, search: SearchSection) -> str:
+    """A digest of what decides a translation: the weights of all runs, how they are combined, how they search."""
+    digest = hashlib.sha256(f"{combination} {engine} {search.model_dump_json()}".encode())
     for run in runs:
         digest.update(sha256(run / MODEL).encode())
     return digest.hexdigest()[:16]

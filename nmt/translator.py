@@ -13,6 +13,8 @@ import torch
 
 from nmt.data.batches import collate_src
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer, TokenizerPair
+from nmt.engine.engines import EngineKind, engine_for
+from nmt.engine.shortlist import Shortlist
 from nmt.errors import CheckpointError, RecipeError
 from nmt.recipe import SearchSection
 from nmt.run_dir import SavedModel, load_model
@@ -24,6 +26,7 @@ from nmt.search.penalty import LengthPenalty
 
 BATCHES_SORTED_TOGETHER = 32  # lines are read ahead by so many batches, so that batch mates are of like length
 SUPPRESSED = (PAD_ID, UNK_ID, BOS_ID)
+SHORTLIST = "shortlist.safetensors"  # of a run folder, where there is one
 
 
 @dataclass(frozen=True)
@@ -153,13 +156,23 @@ def _cut(tokenizer: Tokenizer, ids: list[int], longest: int) -> list[list[int]]:
 
 
 def load(
-    run: str | Path, *, device: str = "cpu", beam_size: int | None = None, batch_size: int | None = None
+    run: str | Path,
+    *,
+    device: str = "cpu",
+    engine: EngineKind = "fast",
+    shortlist: bool = False,
+    beam_size: int | None = None,
+    batch_size: int | None = None,
 ) -> Translator:
-    """The translator of a run folder; `beam_size` and `batch_size` go over those of its recipe.
+    """The translator of a run folder, or of an exported one; `beam_size` and `batch_size` go over those of its recipe.
 
+    engine: "fast" gives the translations of "exact", the model itself; "int8" nearly those. shortlist: choose only from
+    what the run's lexical shortlist allows, which is sooner and changes little too.
     Raises CheckpointError where the folder is missing or damaged.
     """
-    return load_ensemble([run], device=device, beam_size=beam_size, batch_size=batch_size)
+    return load_ensemble(
+        [run], device=device, engine=engine, shortlist=shortlist, beam_size=beam_size, batch_size=batch_size
+    )
 
 
 def load_ensemble(
@@ -167,10 +180,12 @@ def load_ensemble(
     *,
     combination: Combination = "linear",
     device: str = "cpu",
+    engine: EngineKind = "fast",
+    shortlist: bool = False,
     beam_size: int | None = None,
     batch_size: int | None = None,
 ) -> Translator:
-    """The translator of several runs that decode together, under the search options of the first.
+    """The translator of several runs that decode together, under the search options of the first; else as `load`.
 
     Raises CheckpointError where a folder is missing or damaged, or where languages or tokenizers are not the same.
     """
@@ -179,9 +194,19 @@ def load_ensemble(
     first, *others = saved = [load_model(Path(run)) for run in runs]
     for run, other in zip(runs[1:], others, strict=True):
         _check_fit(runs[0], first, run, other)
-    models = [one.model.to(device) for one in saved]
+    models: list[StepModel[Any]] = []
+    for run, one in zip(runs, saved, strict=True):
+        candidates = _shortlist(Path(run), one.tokenizers) if shortlist else None
+        models.append(engine_for(one.model.to(device), engine, shortlist=candidates))
     model: StepModel[Any] = Ensemble(models, combination=combination) if others else models[0]
     return Translator(model, first.tokenizers, _changed(first.recipe.search, beam_size, batch_size))
+
+
+def _shortlist(run: Path, tokenizers: TokenizerPair) -> Shortlist:
+    path = run / SHORTLIST
+    if not path.is_file():
+        raise CheckpointError(f"{run}: has no shortlist ({SHORTLIST}); translate without one")
+    return Shortlist.from_file(path, src_vocab_size=tokenizers.src.vocab_size, tgt_vocab_size=tokenizers.tgt.vocab_size)
 
 
 def _check_fit(run: str | Path, saved: SavedModel, other_run: str | Path, other: SavedModel) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
 from toy_ensemble import sibling, stranger
@@ -191,3 +193,29 @@ def test_the_command_is_the_module_and_starts_without_torch() -> None:
     script += "assert 'torch' not in sys.modules"
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     subprocess.run([sys.executable, "-c", script], check=True, timeout=PROCESS_SECONDS, env=environment)
+
+
+def test_an_exported_folder_translates_as_its_run_does(tiny: TinyRun, tmp_path: Path) -> None:
+    assert nmt("export", tiny.run, tmp_path / "model").text == f"{tmp_path / 'model'}\n"
+    text = "".join(f"{src}\n" for src in tiny.sources[:20]).encode()
+    assert nmt("translate", tmp_path / "model", stdin=text).out == nmt("translate", tiny.run, stdin=text).out
+
+
+@pytest.mark.parametrize("command", ["translate", "evaluate", "distill"])
+def test_the_engine_that_is_asked_for_decodes(tiny: TinyRun, tmp_path: Path, command: str) -> None:
+    """What is printed would not show it: the engines agree."""
+    kinds: list[str] = []
+
+    def noted(*args: Any, engine: str, **rest: Any) -> Any:
+        kinds.append(engine)
+        return load_ensemble(*args, engine=engine, **rest)  # type: ignore[arg-type]
+
+    extra = {"translate": [], "evaluate": [], "distill": [tmp_path / "out"]}[command]
+    run = shutil.copytree(tiny.run, tmp_path / "run")
+    with mock.patch("nmt.translator.load_ensemble", noted):
+        for option in ([], ["--engine", "exact"], ["--engine", "int8"]):
+            result = nmt(command, run, *extra, *option, stdin=b"Er kommt.\n")
+            assert result.code == 0, result.err
+            for file in tmp_path.glob("out.*"):
+                file.unlink()
+    assert kinds == ["fast", "exact", "int8"]

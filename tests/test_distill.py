@@ -157,7 +157,7 @@ def test_an_interruption_leaves_only_the_part_and_resume_makes_what_an_uninterru
 
     with pytest.raises(Interrupted, match=r"out\.part: the same command with --resume"):
         stopping = Stopping(translator.model, translator.tokenizers, translator.search)
-        run(stopping, tiny.sources, tmp_path / "out", system=system_of([tiny.run], None, translator.search))
+        run(stopping, tiny.sources, tmp_path / "out", system=system_of([tiny.run], None, "fast", translator.search))
     assert list(tmp_path.iterdir()) == [tmp_path / "out.part"]
     lines = (tmp_path / "out.part").read_bytes().splitlines()
     assert len(lines) == stop
@@ -193,14 +193,15 @@ def test_a_system_is_its_models_their_combination_and_the_search(tiny: TinyRun, 
     search = load_stored_recipe(tiny.run).search
     other = sibling(tiny.run, tmp_path / "other")
     systems = [
-        system_of([tiny.run], None, search),
-        system_of([other], None, search),
-        system_of([tiny.run, other], "linear", search),
-        system_of([tiny.run, other], "log_linear", search),
-        system_of([tiny.run], None, search.model_copy(update={"beam_size": 7})),
+        system_of([tiny.run], None, "fast", search),
+        system_of([other], None, "fast", search),
+        system_of([tiny.run, other], "linear", "fast", search),
+        system_of([tiny.run, other], "log_linear", "fast", search),
+        system_of([tiny.run], None, "fast", search.model_copy(update={"beam_size": 7})),
+        system_of([tiny.run], None, "int8", search),
     ]
     assert len(set(systems)) == len(systems)
-    assert system_of([tiny.run], None, search) == systems[0]
+    assert system_of([tiny.run], None, "fast", search) == systems[0]
 
 
 @pytest.mark.parametrize(

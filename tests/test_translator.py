@@ -1,6 +1,7 @@
 """From lines to translations."""
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from toy_run import TinyRun
 import nmt
 from nmt.data.batches import collate_src
 from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
+from nmt.engine.fast import FastEngine
+from nmt.engine.shortlist import Shortlist
 from nmt.errors import CheckpointError, RecipeError
 from nmt.search.ensemble import Combination
 from nmt.translator import Translation, Translator, load, load_ensemble
@@ -117,7 +120,7 @@ def test_no_line_is_read_before_the_lines_so_far_are_answered(translator: Transl
 
 
 def test_beam_size_1_takes_the_most_probable_token_at_every_position(translator: Translator, tiny: TinyRun) -> None:
-    model, tokenizers = translator.model, translator.tokenizers
+    model, tokenizers = load(tiny.run, engine="exact").model, translator.tokenizers
     lines = tiny.sources[:10]
     for line, [found] in zip(lines, under(translator, beam_size=1).translations(lines), strict=True):
         ids = tokenizers.src.encode(line)
@@ -237,6 +240,33 @@ def test_search_options_of_a_call_that_make_no_sense_are_refused(tiny: TinyRun, 
         load(tiny.run, **{name: 0})
 
 
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_the_fast_engine_is_the_default_and_gives_the_translations_of_the_model_itself(
+    tiny: TinyRun, beam_size: int
+) -> None:
+    lines = [*tiny.sources[:60], "", " ".join(tiny.sources[:6])]
+    fast, exact = load(tiny.run, beam_size=beam_size), load(tiny.run, beam_size=beam_size, engine="exact")
+    assert isinstance(fast.model, FastEngine)
+    assert not isinstance(exact.model, FastEngine)
+    n_best = min(2, beam_size)
+    assert_same(list(fast.translations(lines, n_best=n_best)), list(exact.translations(lines, n_best=n_best)))
+
+
+def test_a_run_translates_from_its_shortlist_where_that_is_wanted(tiny: TinyRun, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny.run, tmp_path / "run")
+    with pytest.raises(CheckpointError, match=r"run: has no shortlist \(.*\); translate without one"):
+        load(run, shortlist=True)
+    only = torch.tensor([EOS_ID, 300, 301])
+    size = load(run).tokenizers.src.vocab_size
+    shortlist = Shortlist(table=torch.full((size, 1), -1), frequent=only)
+    (run / "shortlist.safetensors").write_bytes(shortlist.to_bytes())
+    found = {token for [one] in load(run, shortlist=True).translations(tiny.sources[:9]) for token in one.tokens}
+    assert found <= set(load(run).tokenizers.tgt.tokens([300, 301]))
+    (run / "shortlist.safetensors").write_bytes(b"no")
+    with pytest.raises(CheckpointError, match=r"shortlist\.safetensors: not a shortlist for this model"):
+        load(run, shortlist=True)
+
+
 @pytest.mark.parametrize("combination", ["linear", "log_linear"])
 def test_the_same_run_several_times_translates_as_it_does_alone(
     translator: Translator, tiny: TinyRun, combination: Combination
@@ -251,7 +281,7 @@ def test_the_log_probs_of_an_ensemble_are_those_that_its_runs_agree_on(
     tiny: TinyRun, tmp_path: Path, combination: Combination
 ) -> None:
     runs = [tiny.run, sibling(tiny.run, tmp_path / "sibling")]
-    models = [load(run).model for run in runs]
+    models = [load(run, engine="exact").model for run in runs]
     tokenizers = load(tiny.run).tokenizers
     lines = tiny.sources[:10]
     together = load_ensemble(runs, combination=combination)

@@ -1,17 +1,17 @@
 """Beam search over a batch: every sentence keeps its K best unfinished hypotheses and leaves the batch when done."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
 from nmt.errors import RecipeError
-from nmt.search.candidates import top_tokens
 from nmt.search.history import History
 from nmt.search.hypothesis import Hypothesis, StateT, Step
 from nmt.search.penalty import LengthPenalty
+from nmt.search.scores import Ways, as_scores
 
 
 @dataclass(frozen=True)
@@ -63,27 +63,13 @@ class _Live:
             best_scores=torch.full((batch, options.n_best), -torch.inf, device=device),
         )
 
-    def go_on(self, keep: Tensor, log_probs: Tensor, finished: Tensor, best_scores: Tensor) -> "_Live":
-        """The sentences `keep` (rows of this), after a position; the others (B', ...) are not yet cut down to them."""
-        return _Live(
-            sentences=self.sentences[keep],
-            log_probs=log_probs[keep],
-            max_lengths=self.max_lengths[keep],
-            max_penalties=self.max_penalties[keep],
-            finished=finished[keep],
-            best_scores=best_scores[keep],
-        )
+    def after(self, log_probs: Tensor, finished: Tensor, best_scores: Tensor) -> Self:
+        """The same sentences, a position on."""
+        return replace(self, log_probs=log_probs, finished=finished, best_scores=best_scores)
 
-
-@dataclass(frozen=True)
-class _Candidates:
-    """The K best ways to go on without ending, best first, all (B', K), and the bar (B', 1) for ways to end."""
-
-    log_probs: Tensor
-    parents: Tensor
-    tokens: Tensor
-    token_log_probs: Tensor
-    bar: Tensor  # what the K-th best candidate has, be it eos or not
+    def select(self, rows: Tensor) -> Self:
+        """Those of them, (B'',), in input order."""
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @torch.no_grad()
@@ -113,54 +99,40 @@ def beam_search(
     if len(max_lengths) == 0:
         return []
     longest = int(max_lengths.max())
-    suppressed = torch.tensor(suppress_ids, dtype=torch.int64, device=max_lengths.device)
+    barred = torch.tensor([*suppress_ids, eos_id], dtype=torch.int64, device=max_lengths.device)
     history = History(len(max_lengths), options.beam_size, longest, max_lengths.device)
     live = _Live.start(max_lengths, options)
     prev_ids = torch.full_like(max_lengths, bos_id)
     for position in range(longest + 1):
-        log_probs, state = step(prev_ids, state)
-        found = _candidates(log_probs, live, options.beam_size, eos_id, suppressed)
-        scores = _end(history, position, live, log_probs[:, eos_id], found.bar, options.penalty)
+        found, state = step(prev_ids, state)
+        ways = as_scores(found).ways(live.log_probs, width=options.beam_size, eos_id=eos_id, barred=barred)
+        at_limit = live.max_lengths == position
+        scores = _end(history, position, live, ways, at_limit, options.penalty)
         finished = live.finished + (scores > -torch.inf).sum(1)
         best_scores = torch.cat([live.best_scores, scores], dim=1).topk(options.n_best, dim=1).values
 
-        done = (live.max_lengths == position) | _is_done(finished, best_scores, found.log_probs[:, 0], live, options)
-        keep = (~done).nonzero().squeeze(1)
-        if len(keep) == 0:
+        done = at_limit | _is_done(finished, best_scores, ways.totals[:, 0], live, options)
+        going = (~done).nonzero().squeeze(1)
+        if len(going) == 0:
             break
-        parents, tokens = found.parents[keep], found.tokens[keep]
-        state = state.select((keep[:, None] * live.log_probs.size(1) + parents).flatten())
-        live = live.go_on(keep, found.log_probs, finished, best_scores)
-        history.extend(position, live.sentences, parents, tokens, found.token_log_probs[keep])
-        prev_ids = tokens.flatten()
+        rows = ways.rows + torch.arange(0, live.log_probs.numel(), live.log_probs.size(1), device=done.device)[:, None]
+        live = live.after(ways.totals, finished, best_scores)
+        if len(going) < len(done):
+            live, ways, rows = live.select(going), Ways(*(x[going] for x in ways)), rows[going]
+        state = state.select(rows.flatten())
+        history.extend(position, live.sentences, ways.rows, ways.ids, ways.token_log_probs)
+        prev_ids = ways.ids.flatten()
     return history.best(options.n_best, options.penalty)
 
 
-def _candidates(log_probs: Tensor, live: _Live, beam_size: int, eos_id: int, suppressed: Tensor) -> _Candidates:
-    """log_probs (B'*R, V) -> the best of the R*V ways to go on.
-
-    K + 1 tokens of each row are enough: a row has one eos, and no more than K others can live on or set the bar.
-    """
-    batch, rows = live.log_probs.shape
-    values, ids = top_tokens(log_probs, beam_size + 1, suppressed)
-    width = values.size(1)
-    totals = (values.view(batch, rows, width) + live.log_probs[:, :, None]).flatten(1)  # (B', R*width)
-    values, ids = values.view(batch, -1), ids.view(batch, -1)
-    bar = totals.topk(beam_size, dim=1).values[:, -1:]
-    survivors, index = totals.masked_fill(ids == eos_id, -torch.inf).topk(beam_size, dim=1)
-    return _Candidates(survivors, index // width, ids.gather(1, index), values.gather(1, index), bar)
-
-
-def _end(
-    history: History, position: int, live: _Live, eos_log_probs: Tensor, bar: Tensor, penalty: LengthPenalty
-) -> Tensor:
-    """Record the beams that end here; their scores (B', R), -inf where a beam goes on. eos_log_probs (B'*R,)."""
-    eos_log_probs = eos_log_probs.float().view_as(live.log_probs)
-    totals = live.log_probs + eos_log_probs
+def _end(history: History, position: int, live: _Live, ways: Ways, at_limit: Tensor, penalty: LengthPenalty) -> Tensor:
+    """Record the beams that end here; their scores (B', R), -inf where a beam goes on."""
+    totals = live.log_probs + ways.ends
+    beam_size = ways.totals.size(1)
+    bar = torch.cat([ways.totals, totals], dim=1).topk(beam_size, dim=1).values[:, -1:]  # of the K best, eos or not
     good = totals >= bar
-    forced = (live.max_lengths == position)[:, None]
-    scores = torch.where(good | forced, totals / penalty(position + 1), -torch.inf)
-    history.end(position, live.sentences, scores, eos_log_probs, ~good)
+    scores = torch.where(good | at_limit[:, None], totals / penalty(position + 1), -torch.inf)
+    history.end(position, live.sentences, scores, ways.ends, ~good)
     return scores
 
 

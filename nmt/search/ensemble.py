@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nmt.errors import RecipeError
 from nmt.search.hypothesis import State, StateT
+from nmt.search.scores import Scores, as_scores
 
 Combination = Literal["linear", "log_linear"]
 
@@ -22,8 +23,8 @@ class StepModel(Protocol[StateT]):
         """src (B, S), src_lengths (B,) -> the state before the first target token, N = B rows."""
         ...
 
-    def step(self, prev_ids: Tensor, state: StateT) -> tuple[Tensor, StateT]:
-        """One position. prev_ids (N,) -> log_probs (N, V), and the state after it."""
+    def step(self, prev_ids: Tensor, state: StateT) -> tuple[Tensor | Scores, StateT]:
+        """One position. prev_ids (N,) -> log_probs (N, V) or what stands for them, and the state after it."""
         ...
 
     def parameters(self) -> Iterator[Tensor]:
@@ -63,7 +64,7 @@ class Ensemble:
     def step(self, prev_ids: Tensor, state: EnsembleState) -> tuple[Tensor, EnsembleState]:
         """One position. prev_ids (N,) -> log_probs (N, V) on which the members agree, and the state after it."""
         steps = [member.step(prev_ids, own) for member, own in zip(self.members, state.members, strict=True)]
-        log_probs = self.combine(torch.stack([log_probs for log_probs, _ in steps]))
+        log_probs = self.combine(torch.stack([as_scores(found).log_probs() for found, _ in steps]))
         return log_probs, EnsembleState(tuple(after for _, after in steps))
 
     def parameters(self) -> Iterator[Tensor]:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from nmt.search.candidates import top_tokens
 from nmt.search.hypothesis import Hypothesis, StateT, Step, impossible
 from nmt.search.penalty import LengthPenalty
+from nmt.search.scores import as_scores
 
 
 @torch.no_grad()
@@ -33,7 +33,7 @@ def greedy_search(
     if len(max_lengths) == 0:
         return []
     batch, longest = len(max_lengths), int(max_lengths.max())
-    suppressed = torch.tensor(suppress_ids, dtype=torch.int64, device=max_lengths.device)
+    barred = torch.tensor([*suppress_ids, eos_id], dtype=torch.int64, device=max_lengths.device)
     tokens = max_lengths.new_zeros(longest, batch)
     token_log_probs = tokens.new_zeros(longest, batch, dtype=torch.float32)
     eos_log_probs = tokens.new_zeros(batch, dtype=torch.float32)
@@ -43,11 +43,11 @@ def greedy_search(
     sentences = torch.arange(batch, device=max_lengths.device)  # those under way, (N,)
     prev_ids = torch.full_like(max_lengths, bos_id)
     for position in range(longest + 1):
-        log_probs, state = step(prev_ids, state)
-        values, ids = top_tokens(log_probs, 1, suppressed)
-        best, column = values.max(dim=1, keepdim=True)
-        eos = log_probs[:, eos_id].float()
-        chosen = eos >= best.squeeze(1)
+        found, state = step(prev_ids, state)
+        nothing = eos_log_probs.new_zeros(len(sentences), 1)
+        ways = as_scores(found).ways(nothing, width=1, eos_id=eos_id, barred=barred)
+        best, eos = ways.token_log_probs.squeeze(1), ways.ends.squeeze(1)
+        chosen = eos >= best
         ended = chosen | (max_lengths[sentences] == position)
 
         done = sentences[ended]
@@ -60,9 +60,9 @@ def greedy_search(
             break
         if len(going) < len(sentences):
             sentences, state = sentences[going], state.select(going)
-        prev_ids = ids.gather(1, column).squeeze(1)[going]
+        prev_ids = ways.ids.squeeze(1)[going]
         tokens[position, sentences] = prev_ids
-        token_log_probs[position, sentences] = best.squeeze(1)[going]
+        token_log_probs[position, sentences] = best[going]
 
     return _hypotheses(tokens, token_log_probs, lengths, eos_log_probs, truncated, penalty)
 

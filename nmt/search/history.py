@@ -29,9 +29,10 @@ class History:
         self, position: int, sentences: Tensor, parents: Tensor, tokens: Tensor, token_log_probs: Tensor
     ) -> None:
         """Record the tokens that the sentences (B',) under way took; the others (B', K)."""
-        self.parents[position, sentences] = parents
-        self.tokens[position, sentences] = tokens
-        self.token_log_probs[position, sentences] = token_log_probs
+        where = self._rows(sentences)
+        self.parents[position, where] = parents
+        self.tokens[position, where] = tokens
+        self.token_log_probs[position, where] = token_log_probs
 
     def end(self, length: int, sentences: Tensor, scores: Tensor, eos_log_probs: Tensor, truncated: Tensor) -> None:
         """Record the hypotheses of `length` tokens that ended; sentences (B',), the others (B', K or fewer).
@@ -39,9 +40,14 @@ class History:
         `scores` are -inf for a beam that did not end.
         """
         beams = scores.size(1)
-        self.scores[length, sentences, :beams] = scores
-        self.eos_log_probs[length, sentences, :beams] = eos_log_probs
-        self.truncated[length, sentences, :beams] = truncated
+        where = self._rows(sentences)
+        self.scores[length, where, :beams] = scores
+        self.eos_log_probs[length, where, :beams] = eos_log_probs
+        self.truncated[length, where, :beams] = truncated
+
+    def _rows(self, sentences: Tensor) -> Tensor | slice:
+        """All of them as a slice, which is written sooner."""
+        return slice(None) if len(sentences) == self.scores.size(1) else sentences
 
     def best(self, n_best: int, penalty: LengthPenalty) -> list[list[Hypothesis]]:
         """The n best hypotheses of each sentence, best first; fewer where fewer ended.

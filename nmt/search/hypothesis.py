@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nmt.errors import NmtError
 from nmt.search.penalty import LengthPenalty
+from nmt.search.scores import Scores
 
 
 class State(Protocol):
@@ -25,8 +26,9 @@ class State(Protocol):
 
 StateT = TypeVar("StateT", bound=State)
 
-# One position: (prev_ids (N,) int64, state) -> (log_probs (N, V), the state after it). Natural logarithms, at most 0.
-Step = Callable[[Tensor, StateT], tuple[Tensor, StateT]]
+# One position: (prev_ids (N,) int64, state) -> (log_probs (N, V) or what stands for them, the state after it).
+# Natural logarithms, at most 0.
+Step = Callable[[Tensor, StateT], tuple[Tensor | Scores, StateT]]
 
 
 @dataclass(frozen=True)

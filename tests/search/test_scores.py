@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nmt.errors import NmtError
-from nmt.search.candidates import top_tokens
+from nmt.search.scores import top_tokens
 
 
 @pytest.mark.parametrize("suppress", [[], [5], [0, 1, 3]])
