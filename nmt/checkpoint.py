@@ -24,12 +24,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from nmt.errors import CheckpointError, OutputError
-from nmt.run_dir import CHECKPOINTS, check_format, sha256, sync_file
+from nmt.run_dir import CHECKPOINTS, TEMPORARY, check_format, sha256, sync_file
 
 FORMAT = 1  # of a checkpoint; a reader refuses a newer one
 TENSORS, VALUES, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 _BEFORE = ".before"  # ends the name of a checkpoint that another one of its step replaces
-_TEMPORARY = ".*.tmp"
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,10 @@ class Checkpoints:
         self._keep_last = keep_last
         self._keep_best = keep_best
 
-    def save(self, step: int, state: TrainingState, *, bleu: float | None = None) -> None:
+    def save(self, step: int, state: TrainingState, *, bleu: float | None = None, sound: bool = True) -> None:
         """Store the state after `step`, then drop what no limit keeps; `bleu` is of a validation after this very step.
+
+        One that is not `sound` is no place to go back to; the newest that is always stays.
 
         Checkpoints of later steps go too: that future was given up. Raises OutputError where the disk is full or the
         like; every checkpoint of before is then still there.
@@ -62,20 +63,24 @@ class Checkpoints:
             self._tidy()
             temporary = self.folder / f".{name}.{os.getpid()}.tmp"
             try:
-                _write(temporary, state, bleu)
+                _write(temporary, state, bleu, sound=sound)
                 self._publish(temporary, self.folder / name)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
             self._drop(step)
 
-    def newest(self) -> TrainingState | None:
-        """The newest sound state, or None where nothing was saved yet; `warnings` has a line for each damaged one.
+    def newest(self, *, sound: bool = False) -> TrainingState | None:
+        """The newest state that is not damaged, or None; `warnings` has a line for each that was passed over.
+
+        `sound`: only of those that were saved as such.
 
         Raises CheckpointError where none is sound, or where the newest comes from a newer nmt.
         """
         self.warnings = []
         faults: list[str] = []
         for step, folder in self._found():
+            if sound and not _stored(folder, "sound"):
+                continue
             try:
                 state = _read(folder)
             except _DamagedError as fault:
@@ -105,7 +110,7 @@ class Checkpoints:
 
     def _tidy(self) -> None:
         """Put right what kills left behind."""
-        for stray in self.folder.glob(_TEMPORARY):
+        for stray in self.folder.glob(TEMPORARY):
             shutil.rmtree(stray, ignore_errors=True)
         for before in self.folder.glob(f".*{_BEFORE}"):
             path = self.folder / before.name.removeprefix(".").removesuffix(_BEFORE)
@@ -127,9 +132,10 @@ class Checkpoints:
     def _drop(self, step: int) -> None:
         """Remove what comes after `step`, and what neither limit keeps."""
         steps = [found for found in self.steps() if found <= step]
-        scores = {found: bleu for found in steps if (bleu := _stored_bleu(self._path(found))) is not None}
+        scores = {found: float(bleu) for found in steps if (bleu := _stored(self._path(found), "bleu")) is not None}
         best = sorted(scores, key=lambda found: (-scores[found], found))[: self._keep_best]
-        kept = {*steps[: self._keep_last], *best}
+        sound = next((found for found in steps if _stored(self._path(found), "sound")), step)
+        kept = {*steps[: self._keep_last], *best, sound}
         for found in self.steps():
             if found not in kept:
                 doomed = self.folder / f".{found:08d}.{os.getpid()}.tmp"  # half a checkpoint must not look like one
@@ -157,12 +163,12 @@ def _told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(folder: Path, state: TrainingState, bleu: float | None) -> None:
+def _write(folder: Path, state: TrainingState, bleu: float | None, *, sound: bool) -> None:
     """Write and sync a whole checkpoint."""
     folder.mkdir()
     tensors = {name: tensor.contiguous().cpu() for name, tensor in state.tensors.items()}
     save_file(tensors, folder / TENSORS)
-    values = {"format": FORMAT, "bleu": bleu, "values": state.values}
+    values = {"format": FORMAT, "bleu": bleu, "sound": sound, "values": state.values}
     (folder / VALUES).write_bytes((json.dumps(values, indent=1) + "\n").encode("utf-8"))
     manifest = {
         "format": FORMAT,
@@ -210,8 +216,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _stored_bleu(folder: Path) -> float | None:
-    """The score in a checkpoint that was found; None where there is none, or where it cannot be read."""
+def _stored(folder: Path, name: str) -> Any:
+    """What a checkpoint says of itself; None where it cannot be read."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        return float(json.loads((folder / VALUES).read_bytes())["bleu"])
+        return json.loads((folder / VALUES).read_bytes())[name]
     return None

@@ -30,11 +30,15 @@ class OutputError(NmtError):
 
 
 class TrainingError(NmtError):
-    """Training cannot go on: it diverged."""
+    """Training cannot go on: it diverged, memory ran out, or another process of it is gone."""
+
+
+class Divergence(TrainingError):
+    """The weights are on no good way: what came after the last sound checkpoint is not worth keeping."""
 
 
 class Interrupted(NmtError):
-    """A signal asked to stop, and everything was saved."""
+    """A signal asked to stop; the message says what was saved."""
 
     def __init__(self, message: str, *, signal_number: int) -> None:
         super().__init__(message)

@@ -38,6 +38,7 @@ FORMAT = 1  # of the run folder; a reader refuses a newer one
 RECIPE, TOKENIZER, MODEL, CHECKPOINTS = "recipe.toml", "tokenizer", "model.safetensors", "checkpoints"
 MANIFEST, METRICS, HYPOTHESES, SCORES = "manifest.json", "metrics.jsonl", "hypotheses", "scores.json"
 LOCK = ".lock"
+TEMPORARY = ".*.tmp"  # what a kill in the middle of an atomic write leaves behind
 _NEXT = ".next"  # a manifest on its way in: valid as soon as the files are
 
 
@@ -112,6 +113,14 @@ def sole_writer(run: Path) -> Iterator[None]:
         lock.release()
 
 
+def clear_temporary(run: Path) -> None:
+    """Remove what kills left behind; for the one writer of the folder."""
+    for folder in (run, run / TOKENIZER, run / HYPOTHESES):
+        for stray in folder.glob(TEMPORARY):
+            with suppress(OSError):  # it is in nobody's way
+                stray.unlink()
+
+
 def save_setup(run: Path, recipe: Recipe, tokenizers: TokenizerPair) -> None:
     """Store what stands before the first step."""
     write_bytes(run / RECIPE, recipe_toml(recipe).encode("utf-8"))
@@ -128,7 +137,7 @@ def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
     are, and becomes the manifest after them.
     """
     content = tensor_bytes({name: tensor.contiguous().cpu() for name, tensor in weights.items()})
-    files = [run / RECIPE, *sorted((run / TOKENIZER).iterdir())]
+    files = [run / RECIPE, *sorted(file for file in (run / TOKENIZER).iterdir() if not file.match(TEMPORARY))]
     sums = {file.relative_to(run).as_posix(): sha256(file) for file in files}
     sums[MODEL] = hashlib.sha256(content).hexdigest()
     following = run / (MANIFEST + _NEXT)

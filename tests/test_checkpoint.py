@@ -362,3 +362,15 @@ def test_saving_a_step_again_replaces_it(run: Path) -> None:
     checkpoints(run).save(5, new_state(6))
     assert number_of(run) == 6
     assert names_in(run) == ["00000005"]
+
+
+def test_the_newest_sound_one_can_be_asked_for_and_always_stays(run: Path) -> None:
+    """What was saved in the middle of a divergence is only for going on there."""
+    saved = checkpoints(run, keep_last=1)
+    for step, sound in ((1, True), (2, True), (3, False), (4, False)):
+        saved.save(step, new_state(step), sound=sound)
+    assert saved.steps() == [4, 2]
+    newest, back = saved.newest(), saved.newest(sound=True)
+    assert newest is not None
+    assert back is not None
+    assert (float(newest.tensors["model.weight"][0, 0]), float(back.tensors["model.weight"][0, 0])) == (4.0, 2.0)

@@ -102,6 +102,8 @@ class Cache:
     def store(self, built: Path, path: Path, facts: dict[str, Any]) -> None:
         """Moves a finished file of the workspace to `path`, and facts about it beside it."""
         sidecar = built.with_name(f"{built.name}.json")
+        with built.open("rb") as stream:
+            os.fsync(stream.fileno())  # its hash is remembered: a power cut must not leave another file under it
         built.replace(path)
         sidecar.write_text(json.dumps({**facts, "seal": self._seal(path, facts)}))
         sidecar.replace(path.with_suffix(".json"))

@@ -43,7 +43,7 @@ def encoded(
     arrow = cache.folder / f"{key}.ids"
     with cache.workspace() as workspace, cache.lock(key):
         if cache.facts(arrow) is None:
-            parts = _encode(corpus, tokenizers, workspace, threads or _cores(), watch)
+            parts = _encode(corpus, tokenizers, workspace, threads or cores(), watch)
             _write(
                 workspace / "ids", chain.from_iterable(map(_stored, parts)), ids_schema(tokenizers.src, tokenizers.tgt)
             )
@@ -56,7 +56,8 @@ def _key(corpus: Corpus, tokenizers: TokenizerPair) -> str:
     return hashlib.sha256(json.dumps([IDS_VERSION, corpus.fingerprint, both]).encode()).hexdigest()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

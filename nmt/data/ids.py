@@ -29,6 +29,10 @@ class Sentences(Protocol):
         """Tokens of each sentence."""
         ...
 
+    def lengths_of(self, rows: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Tokens of these sentences."""
+        ...
+
 
 class Table(Protocol):
     """The sentences of one side of an epoch."""
@@ -63,6 +67,11 @@ class IdTable:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each sentence, without bos and eos."""
         return np.diff(self.offsets)
+
+    def lengths_of(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """As `Sentences` has it."""
+        found: NDArray[np.int64] = self.offsets[rows + 1] - self.offsets[rows]
+        return found
 
     def window(self, number: int, windows: int) -> Sentences:
         """As `Table` has it."""
@@ -101,6 +110,18 @@ class MappedIds:
         self._file.let_go()
         return found
 
+    def lengths_of(self, rows: NDArray[np.integer]) -> NDArray[np.int32]:
+        """As `Sentences` has it; only what is asked for is held."""
+        order = np.argsort(rows, kind="stable")
+        ordered = rows[order]
+        cuts = np.searchsorted(ordered, self._starts)
+        found = np.empty(len(rows), dtype=np.int32)
+        for offsets, start, begin, end in zip(self._offsets, self._starts, cuts, cuts[1:], strict=False):
+            places = ordered[begin:end] - start
+            found[order[begin:end]] = offsets[places + 1] - offsets[places]
+        self._file.let_go()
+        return found
+
     def window(self, number: int, windows: int) -> Sentences:
         """As `Table` has it."""
         return self if windows == 1 else Chosen(self, np.arange(number, len(self), windows, dtype=np.int32))
@@ -123,5 +144,8 @@ class Chosen:
     @property
     def lengths(self) -> NDArray[np.integer]:
         """Tokens of each sentence, without bos and eos."""
-        found: NDArray[np.integer] = self._table.lengths[self._rows]
-        return found
+        return self._table.lengths_of(self._rows)
+
+    def lengths_of(self, rows: NDArray[np.integer]) -> NDArray[np.integer]:
+        """As `Sentences` has it."""
+        return self._table.lengths_of(self._rows[rows])

@@ -27,7 +27,12 @@ def smoothed_loss(logits: Tensor, tgt: Tensor, *, label_smoothing: float) -> Los
 
     logits (n, V) and tgt (n,) at real positions only.
     """
-    return _smoothed(functional.log_softmax(logits, dim=-1), tgt, label_smoothing=label_smoothing)
+    return _smoothed(_log_softmax(logits), tgt, label_smoothing=label_smoothing)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """In float32 at least, also where autocast made the logits in 16 bits."""
+    return functional.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 def _smoothed(log_probs: Tensor, tgt: Tensor, *, label_smoothing: float) -> Loss:
@@ -41,7 +46,7 @@ def _smoothed(log_probs: Tensor, tgt: Tensor, *, label_smoothing: float) -> Loss
 
 def full_loss(readouts: Tensor, tgt: Tensor, output: nn.Linear, *, label_smoothing: float) -> Loss:
     """What `smoothed_loss` gives for `output(readouts)`, faster: readouts (n, E), tgt (n,) at real positions only."""
-    counts = readouts.new_ones(output.out_features)
+    counts = output.weight.new_ones(output.out_features)
     return _output_loss(readouts, output.weight, output.bias, tgt, counts, label_smoothing=label_smoothing)
 
 
@@ -60,7 +65,7 @@ def sampled_loss(readouts: Tensor, tgt: Tensor, output: nn.Linear, *, samples: i
     drawn = others[torch.randperm(len(others), device=others.device)[:samples]]
     stands_for = len(others) / max(1, len(drawn))
     kept = torch.cat([types.nonzero().squeeze(1), drawn])  # (C,)
-    counts = readouts.new_ones(len(kept))
+    counts = output.weight.new_ones(len(kept))
     counts[len(kept) - len(drawn) :] = stands_for
     places = torch.empty(vocab_size, dtype=torch.int64, device=tgt.device)
     places[kept] = torch.arange(len(kept), device=tgt.device)
@@ -81,9 +86,9 @@ def _output_loss(
             readouts, weight, bias, tgt, counts, label_smoothing
         )
         return Loss(total, nll, tgt.numel())
-    log_probs = functional.log_softmax(functional.linear(readouts, weight, bias), dim=-1)  # (n, C)
+    log_probs = _log_softmax(functional.linear(readouts, weight, bias))  # (n, C)
     nll = functional.nll_loss(log_probs, tgt, reduction="sum")
-    means = ((log_probs - counts.log()) @ counts) / counts.sum()  # (n,), of the log-probabilities of all types
+    means = ((log_probs - counts.log()) * counts).sum(-1) / counts.sum()  # (n,), of all types; a product may be 16 bits
     return Loss((1.0 - label_smoothing) * nll - label_smoothing * means.sum(), nll.detach(), tgt.numel())
 
 
@@ -133,7 +138,7 @@ def agreement_loss(logits: Tensor, tgt: Tensor, *, label_smoothing: float, weigh
 
     which is half of the paper's equation 4, so that one pass and two are minimised at the same scale.
     """
-    log_probs = functional.log_softmax(logits, dim=-1)  # (2n, V)
+    log_probs = _log_softmax(logits)  # (2n, V)
     both = _smoothed(log_probs, tgt.repeat(2), label_smoothing=label_smoothing)
     first, second = log_probs.chunk(2)  # (n, V)
     divergences = ((first.exp() - second.exp()) * (first - second)).sum()  # of both directions

@@ -86,11 +86,16 @@ _CONTROL: list[distributed.ProcessGroup | None] = [None]  # over TCP, patient; g
 @contextmanager
 def open_team() -> Iterator[Team]:
     """The team that `torchrun` put this process into (it sets RANK and WORLD_SIZE), or a team of one."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if "RANK" not in os.environ or int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
     team = Team(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))
     if team.device.type == "cuda":
+        if (team.device.index or 0) >= torch.cuda.device_count():
+            raise TrainingError(
+                f"{torch.cuda.device_count()} GPUs are here, but more processes: start as many as there are GPUs, or "
+                "hide these with CUDA_VISIBLE_DEVICES= to train on the CPU"
+            )
         torch.cuda.set_device(team.device)
     with _gone():
         distributed.init_process_group("nccl" if team.device.type == "cuda" else "gloo")
@@ -102,13 +107,20 @@ def open_team() -> Iterator[Team]:
         distributed.destroy_process_group()
 
 
+def restarted() -> bool:
+    """Did `torchrun --max-restarts` start this process in place of one that failed?"""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 @contextmanager
 def _gone() -> Iterator[None]:
     """torch's word for a peer that does not answer is a RuntimeError."""
     try:
         yield
+    except torch.OutOfMemoryError:
+        raise
     except RuntimeError as error:
         raise TrainingError(
-            f"another process of this training does not answer ({str(error).splitlines()[0]}); what was saved is "
-            "unharmed: start the same command again, on as many processes as there are, to go on"
+            "another process of this training does not answer; what was saved is unharmed: start the same command "
+            "again, on as many processes as there are, to go on"
         ) from error

@@ -18,14 +18,15 @@ AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 class Gradients:
     """Fills every parameter's `grad` from one batch after the other.
 
-    A batch is shared out by target tokens among the team, each share is taken in `pieces`, and every piece's loss is
-    divided by the tokens of the whole batch: so the sum is the same however it is cut, but for rounding and for what is
-    drawn at random. `scaler` keeps fp16 gradients from vanishing (Micikevicius et al. 2018); otherwise it does nothing.
+    A batch is shared out by target tokens among the team, each share is taken in `pieces`, twice as many whenever
+    memory runs out, and every piece's loss is divided by the tokens of the whole batch: so the sum is the same however
+    it is cut, but for rounding and for what is drawn at random. `scaler` keeps fp16 gradients from vanishing
+    (Micikevicius et al. 2018); otherwise it does nothing.
     """
 
     def __init__(self, section: TrainSection, model: AnyModel, team: Team) -> None:
         """Raises RecipeError for a precision that this machine's device does not have."""
-        self.pieces = section.accumulate
+        self.halvings = 0  # of the pieces, since memory ran out so often
         self._section, self._model, self._team = section, model, team
         self._device = next(model.parameters()).device
         if section.precision in ("tf32", "fp16") and self._device.type == "cpu":
@@ -46,10 +47,15 @@ class Gradients:
         self._add_up(sums)
         return Loss(sums[0], sums[1], tokens)
 
+    @property
+    def pieces(self) -> int:
+        """How many this process's share of a batch is taken in."""
+        return int(self._section.accumulate * 2**self.halvings)
+
     def _backward(self, own: Batch | None, tokens: int, *, sampled: bool) -> Tensor | None:
         """(2,) total and nll of this process's share, or None where memory ran out: the next try takes more pieces."""
         self._model.zero_grad()
-        sums = torch.zeros(2, device=self._device)
+        sums = self.scaler.scale(torch.zeros(2, device=self._device))  # a scaler begins to exist when it is first used
         pieces = split(own, self.pieces) if own is not None else []
         try:
             for piece in pieces:
@@ -62,7 +68,7 @@ class Gradients:
                 self.scaler.scale(loss.total / tokens).backward()  # type: ignore[no-untyped-call]
                 sums += torch.stack([loss.total.detach(), loss.nll])
         except RuntimeError as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if own is None or len(pieces) == len(own.tgt_lengths):
                 raise TrainingError(
@@ -72,7 +78,7 @@ class Gradients:
         else:
             return sums
         # here, not in the handler: until it is left, the error holds on to all that it was about
-        self.pieces *= 2
+        self.halvings += 1
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         return None
@@ -114,5 +120,6 @@ def set_tf32(allowed: bool) -> None:
     torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """On a GPU or on the CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -16,6 +16,29 @@ class StopWish:
     """The first signal that asked to stop, None while none did."""
 
     signal: signals.Signals | None = None
+    _at_once: bool = False
+
+    @contextmanager
+    def obeyed_at_once(self) -> Iterator[None]:
+        """While this is open the first signal ends what goes on, as `Stopped`: it can be done again from its start."""
+        self._at_once = True
+        try:
+            if self.signal is not None:
+                raise Stopped
+            yield
+        finally:
+            self._at_once = False
+
+    def note(self, number: int) -> None:
+        """A signal came. Raises Stopped where the first one is to be obeyed at once."""
+        first = self.signal is None
+        self.signal = self.signal or signals.Signals(number)
+        if first and self._at_once:
+            raise Stopped
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal, on its way up; nobody on the way takes it for a fault."""
 
 
 @contextmanager
@@ -28,17 +51,13 @@ def stop_wish(*, repeats_act: bool = True) -> Iterator[StopWish]:
     with _handlers_kept() as restore:
 
         def note(number: int, _frame: FrameType | None) -> None:
-            wish.signal = wish.signal or signals.Signals(number)
             if repeats_act:
                 restore()
+            wish.note(number)
 
         for number in _WATCHED:
             signals.signal(number, note)
         yield wish
-
-
-class _Stopped(KeyboardInterrupt):
-    """A signal, on its way up; nobody on the way takes it for a fault."""
 
 
 @contextmanager
@@ -48,7 +67,7 @@ def stopped_at_once(what_is_left: Callable[[], str]) -> Iterator[None]:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         caught.append(signals.Signals(number))
-        raise _Stopped
+        raise Stopped
 
     with _handlers_kept():
         for number in _WATCHED:

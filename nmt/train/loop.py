@@ -4,15 +4,17 @@ import math
 import signal as signals
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.checkpoint import Checkpoints, TrainingState
-from nmt.errors import Interrupted, TrainingError
+from nmt.errors import Divergence, Interrupted, TrainingError
 from nmt.run_dir import HYPOTHESES, save_model, write_lines
-from nmt.train.interrupts import stop_wish
+from nmt.train.gradients import is_out_of_memory
+from nmt.train.interrupts import Stopped, StopWish, stop_wish
 from nmt.train.progress import Display, Sink, Values
-from nmt.train.trainer import Divergence, Trainer
+from nmt.train.trainer import Trainer
 from nmt.train.validation import Validation
 
 MAX_ROLLBACKS = 5  # in one training
@@ -43,45 +45,58 @@ class TrainingLoop:
                 self._save(None)  # what a divergence goes back to; and a disk that takes no checkpoint is noticed now
             while not trainer.finished:
                 try:
-                    trainer.update()
+                    if not trainer.progress.validation_due:
+                        self._step()
+                    stop = self._after_step(wish)
                 except Divergence as fault:
                     self._roll_back(fault)
                     continue
-                stop = trainer.team.any(wish.signal is not None)
-                self._after_step(stop)
-                if stop and not trainer.finished:
-                    name = "another process" if wish.signal is None else wish.signal.name
+                if stop:
                     raise Interrupted(
-                        f"stopped by {name} after step {trainer.progress.step}; saved in {self.run}. "
+                        f"stopped by {'another process' if wish.signal is None else wish.signal.name} after step "
+                        f"{trainer.progress.step}; saved in {self.run}. "
                         "Run the same command again, without --fresh, to go on.",
                         signal_number=wish.signal or signals.SIGTERM,
                     )
 
-    def _after_step(self, stop: bool) -> None:
-        """Whatever is due after a step."""
-        section, trainer = self.trainer.section, self.trainer
-        step = trainer.progress.step
-        last = step == section.max_steps
-        self.display.advance(step)
-        if last or step % section.log_every == 0:
+    def _step(self) -> None:
+        """One step, and its report where it is due."""
+        section, progress = self.trainer.section, self.trainer.progress
+        self.trainer.update()
+        last = progress.step == section.max_steps
+        self.display.advance(progress.step)
+        if last or progress.step % section.log_every == 0:
             self._report()
-        bleu = self._validate() if last or step % section.validate_every == 0 else None
-        sound = trainer.progress.lost == 0  # a state to go back to
-        if trainer.finished or stop or (sound and step % section.save_every == 0):
+        progress.validation_due = last or progress.step % section.validate_every == 0
+
+    def _after_step(self, wish: StopWish) -> bool:
+        """Validate and save where it is due. True: a signal came; all is saved, and what it interrupted still due."""
+        trainer, bleu, better = self.trainer, None, False
+        stop = trainer.team.any(wish.signal is not None)
+        if trainer.progress.validation_due and not stop:
+            try:
+                bleu, better = self._validate(wish)
+            except Stopped:
+                stop = True
+        sound = trainer.progress.lost == 0
+        due = trainer.progress.step % trainer.section.save_every == 0 or better  # the best model is never ahead of it
+        if trainer.finished or stop or (sound and due):
             self._save(bleu)
+        return stop
 
     def _save(self, bleu: float | None) -> None:
         """Write the training state; `bleu` is that of a validation at this very step."""
         state = self.trainer.state()
+        progress = self.trainer.progress
         if self.trainer.team.leads:
             full = TrainingState(state.tensors, {**state.values, **self.constants})
-            self.checkpoints.save(self.trainer.progress.step, full, bleu=bleu)
+            self.checkpoints.save(progress.step, full, bleu=bleu, sound=progress.lost == 0)
         self.failures = 0
 
     def _roll_back(self, fault: Divergence) -> None:
-        """Go back to the last saved state, with half of the learning rate, twice in a row with a quarter, and so on."""
+        """Go back to the last sound state, with half of the learning rate, twice in a row with a quarter, and so on."""
         trainer = self.trainer
-        saved = self.checkpoints.newest()
+        saved = self.checkpoints.newest(sound=True)
         self.failures += 1
         if saved is None or Trainer.saved_rollbacks(saved) + self.failures > MAX_ROLLBACKS:
             raise TrainingError(
@@ -103,11 +118,15 @@ class TrainingLoop:
         self.display.report(values, self.trainer.progress.best_bleu)
         self._write(values)
 
-    def _validate(self) -> float:
+    def _validate(self, wish: StopWish) -> tuple[float, bool]:
+        """BLEU, and whether it is the best so far. Raises Stopped at a signal, nothing changed."""
         begin = time.perf_counter()
+        alone = self.trainer.team.size == 1  # the others would wait for one that left
         with self.trainer.validation_weights() as weights:
-            validation = self.validate()
+            with wish.obeyed_at_once() if alone else nullcontext():
+                validation = self._validation()
             better = self.trainer.validated(validation.bleu)
+            self.trainer.progress.validation_due = False
             if better and self.trainer.team.leads:
                 save_model(self.run, weights)
                 write_lines(self.run / HYPOTHESES / f"valid.hyp.{self.tgt_lang}", validation.hypotheses)
@@ -124,7 +143,18 @@ class TrainingLoop:
         }
         self.display.validated(values, validation.samples, better=better)
         self._write(values)
-        return validation.bleu
+        return validation.bleu, better
+
+    def _validation(self) -> Validation:
+        try:
+            return self.validate()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                "memory ran out in a validation; lower search.batch_size, or train.batch_tokens: what was saved is "
+                "unharmed, but goes on with the same recipe only"
+            ) from error
 
     def _write(self, values: Values) -> None:
         for sink in self.sinks:

@@ -31,7 +31,7 @@ SCHEDULES: dict[str, Callable[[int, TrainSection], float]] = {
     "linear": lambda step, section: 1.0 - _fall(step, section),
     "cosine": lambda step, section: 0.5 + 0.5 * math.cos(math.pi * _fall(step, section)),
     "inverse_sqrt": lambda step, section: math.sqrt(max(section.warmup_steps, 1) / max(step, section.warmup_steps, 1)),
-    "plateau": lambda step, section: 1.0,  # falls with `LearningRate.reduce`
+    "plateau": lambda step, section: 1.0,  # falls with `LearningRate.validated`
 }
 
 

@@ -1,7 +1,6 @@
 """What a training needs before its first step: corpora, tokenizers, ids."""
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from nmt.data import batches, sampled
 from nmt.data.batches import BatchStream, Position
 from nmt.data.corpus import Corpus, Filters, Watch, lines, open_corpus
-from nmt.data.encode import encoded
+from nmt.data.encode import cores, encoded
 from nmt.data.ids import MappedIds, Table
 from nmt.data.mixing import Drawn, Mixture, tempered
 from nmt.data.overlap import count_overlaps
@@ -214,7 +213,7 @@ def make_stream(
         seed,
         window_pairs=sampled.WINDOW_PAIRS if sampling > 0 else batches.WINDOW_PAIRS,
         # with one core there is no one else to make them
-        ahead=BATCHES_AHEAD if gpu or (threads or os.cpu_count()) != 1 else 0,
+        ahead=BATCHES_AHEAD if gpu or (threads or cores()) != 1 else 0,
         pin=gpu,
     )
 

@@ -26,7 +26,7 @@ class Sink(Protocol):
     """Where reports go beside the screen: `metrics.jsonl`, TensorBoard."""
 
     def write(self, values: Values) -> None:
-        """Take one report: `event` is "train" or "valid", `step` the optimizer step, the rest what was measured."""
+        """Take one report: `event` is "train", "valid" or "rollback", `step` the optimizer step, the rest numbers."""
         ...
 
     def rewind(self, step: int) -> None:

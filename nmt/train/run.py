@@ -23,11 +23,12 @@ from nmt.run_dir import (
     RECIPE,
     SCORES,
     TOKENIZER,
+    clear_temporary,
     load_stored_recipe,
     save_setup,
     sole_writer,
 )
-from nmt.train.distributed import ALONE, Team, open_team
+from nmt.train.distributed import ALONE, Team, open_team, restarted
 from nmt.train.interrupts import stopped_at_once
 from nmt.train.loop import TrainingLoop
 from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, new_tokenizers, open_corpora
@@ -119,10 +120,13 @@ class TrainingRun:
         for warning in checkpoints.warnings:
             self._say(f"warning: {warning}")
         minutes = self.recipe.train.max_minutes
-        if minutes > 0 and (saved is None or saved.values["max_minutes"] == minutes):
+        flexible: tuple[str, ...] = HARMLESS
+        if saved is None and minutes > 0:
+            flexible += ("train.max_minutes", "train.max_steps")  # nothing was trained: the speed is measured anew
+        elif saved is not None and minutes > 0 and saved.values["max_minutes"] == minutes:
             train = self.recipe.train.model_copy(update={"max_minutes": 0.0, "max_steps": stored.train.max_steps})
             self.recipe = self.recipe.model_copy(update={"train": train})
-        changed = {key: pair for key, pair in differences(stored, self.recipe).items() if key not in HARMLESS}
+        changed = {key: pair for key, pair in differences(stored, self.recipe).items() if key not in flexible}
         if changed:
             lines = [f"  {key}: {toml_value(old)} there, {toml_value(new)} now" for key, (old, new) in changed.items()]
             raise RecipeError(
@@ -250,12 +254,13 @@ def train(
     with open_team() as team, stopped_at_once(lambda: what_is_left(run)), ExitStack() as locks:
         if team.leads:
             check_folder(run)
-            if fresh and (run / RECIPE).exists():
+            if fresh and not restarted() and (run / RECIPE).exists():
                 run = run.absolute()  # "." would move along
                 with sole_writer(run):
                     aside = move_aside(run)
                 console.print(f"the run of before is kept in {aside}", soft_wrap=True, highlight=False, markup=False)
             locks.enter_context(sole_writer(run))
+            clear_temporary(run)
         else:
             console = Console(quiet=True)
         team.meet()

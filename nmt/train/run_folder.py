@@ -7,9 +7,7 @@ from pathlib import Path
 
 from nmt.checkpoint import Checkpoints
 from nmt.errors import OutputError
-from nmt.run_dir import LOCK, RECIPE
-
-TEMPORARY = ".*.tmp"  # what a kill in the middle of an atomic write leaves behind
+from nmt.run_dir import LOCK, RECIPE, TEMPORARY
 
 
 def what_is_left(run: Path) -> str:

@@ -14,7 +14,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from nmt.checkpoint import TrainingState
 from nmt.data.batches import BatchStream, Position
-from nmt.errors import TrainingError
+from nmt.errors import Divergence
 from nmt.model.build import AnyModel
 from nmt.model.loss import Loss
 from nmt.recipe import TrainSection
@@ -24,10 +24,6 @@ from nmt.train.optim import LearningRate, MovingAverage, build_optimizer
 from nmt.train.progress import Values, mean_report
 
 LOST_STEPS = 10  # in a row with a loss beyond all guessing are a divergence
-
-
-class Divergence(TrainingError):
-    """The weights are on no good way: what came after the last saved state is not worth keeping."""
 
 
 @dataclass
@@ -43,6 +39,7 @@ class Progress:
     lr_waited: int = 0
     lost: int = 0  # steps in a row with a loss beyond all guessing
     rollbacks: int = 0
+    validation_due: bool = False  # after this step, and not done yet
     totals: dict[str, float] = field(default_factory=dict)  # since the last report
     seconds: float = 0.0  # of training and validating, interruptions left out
 
@@ -165,9 +162,9 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """All steps are done, or patience has run out."""
+        """All steps are done and validated, or patience has run out."""
         out_of_patience = 0 < self.section.patience <= self.progress.since_best
-        return self.progress.step >= self.section.max_steps or out_of_patience
+        return (self.progress.step >= self.section.max_steps and not self.progress.validation_due) or out_of_patience
 
     @contextmanager
     def validation_weights(self) -> Iterator[dict[str, Tensor]]:
@@ -188,8 +185,8 @@ class Trainer:
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in values.items() if tensor is not None}
         if self.average is not None:
             tensors |= {f"average.{name}": tensor for name, tensor in self.average.weights.items()}
-        for rank, states in enumerate(self.team.gather(self._random_states())):
-            tensors |= {f"random.{rank}.{kind}": state for kind, state in states.items()}
+        for rank, states in enumerate(self.team.gather(self._own_states())):
+            tensors |= {f"rank.{rank}.{kind}": state for kind, state in states.items()}
         copies = {name: tensor.detach().clone() for name, tensor in tensors.items()}
         return TrainingState(
             copies, {"progress": self.progress.as_json(), "scaler": self.gradients.scaler.state_dict()}
@@ -221,22 +218,24 @@ class Trainer:
         self.progress = Progress.from_json(saved.values["progress"])
         self.progress.lr_factor *= slower
         self._begin()
-        self._set_random_states(_under(f"random.{self.team.rank}.", saved.tensors))
+        self._set_own_states(_under(f"rank.{self.team.rank}.", saved.tensors))
 
-    def _random_states(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state()}
+    def _own_states(self) -> dict[str, Tensor]:
+        """What differs between the processes of a team."""
+        states = {"random": torch.get_rng_state(), "halvings": torch.tensor(self.gradients.halvings)}
         if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
+            states["random_cuda"] = torch.cuda.get_rng_state(self.device)
         return states
 
-    def _set_random_states(self, states: Mapping[str, Tensor]) -> None:
+    def _set_own_states(self, states: Mapping[str, Tensor]) -> None:
         """Of a process that was not in the team when the state was saved, there are none."""
-        if "cpu" not in states:
+        if not states:
             self._seed_followers()
             return
-        torch.set_rng_state(states["cpu"])
-        if self.device.type == "cuda" and "cuda" in states:
-            torch.cuda.set_rng_state(states["cuda"], self.device)
+        torch.set_rng_state(states["random"])
+        self.gradients.halvings = int(states["halvings"])
+        if self.device.type == "cuda" and "random_cuda" in states:
+            torch.cuda.set_rng_state(states["random_cuda"], self.device)
 
     def _seed_followers(self) -> None:
         """Another dropout in each process; the first goes on in the sequence that drew the weights."""

@@ -1,5 +1,6 @@
 """How good a model is in mid-training: BLEU of its translations, perplexity of the references."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import torch
 
 from nmt.data.batches import IdTable, collate, plan_batches
 from nmt.data.tokenizer import TokenizerPair
+from nmt.errors import Divergence
 from nmt.evaluate import TestSet
 from nmt.metrics import score
 from nmt.model.build import AnyModel
@@ -51,12 +53,15 @@ class Validator:
         self._tgt = IdTable(tokenizers.tgt.encode_batch(valid.references))
 
     def __call__(self) -> Validation:
-        """The model must be in evaluation mode."""
+        """The model must be in evaluation mode. Raises Divergence where it gives no finite log-probabilities."""
         valid = self._valid
+        nll = self._mean_nll()
+        if not math.isfinite(nll):
+            raise Divergence(f"the loss on the validation set is {nll}: training diverged")
         hypotheses = self._translate(valid.src)
         [bleu] = score(["bleu"], hypotheses, valid.references, tgt_lang=self._tgt_lang)
         samples = [Sample(valid.src[i], hypotheses[i], valid.references[i]) for i in self._shown]
-        return Validation(bleu.value, self._mean_nll(), hypotheses, samples)
+        return Validation(bleu.value, nll, hypotheses, samples)
 
     def _translate(self, src: Sequence[str]) -> list[str]:
         team = self._team

@@ -153,3 +153,13 @@ def test_a_file_of_ids_is_a_table_for_each_side(text, pair, tmp_path):
     encoded(text, pair, threads=1)
     [file] = Path(tmp_path / "cache").glob("*.ids")
     assert [len(MappedIds(file, side)) for side in ("src", "tgt")] == [100, 100]
+
+
+@pytest.mark.parametrize("windows", [1, 3])
+def test_lengths_of_rows_are_those_of_the_sentences_in_the_order_asked(text, pair, windows):
+    mapped = encoded(text, pair, threads=1)[0]
+    for table in (mapped, IdTable(mapped)):
+        every = table.window(0, windows)
+        asked = np.random.default_rng(1).integers(len(every), size=50)
+        assert every.lengths_of(asked).tolist() == [len(every[row]) for row in asked]
+    assert mapped.lengths_of(np.array([], dtype=np.int64)).tolist() == []

@@ -196,3 +196,21 @@ def test_a_loss_that_nobody_differentiates_is_the_same() -> None:
     with torch.no_grad():
         found = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
     torch.testing.assert_close(found, full_loss(readouts, TARGETS, output, label_smoothing=0.1))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("samples", [None, 300])
+def test_in_16_bits_sums_over_a_large_vocabulary_are_made_in_32(dtype: torch.dtype, samples: int | None) -> None:
+    torch.manual_seed(1)
+    output = torch.nn.Linear(8, 9000)
+    readouts, tgt = torch.randn(6, 8), torch.arange(6)
+
+    def total() -> float:
+        torch.manual_seed(2)
+        if samples is None:
+            return float(full_loss(readouts, tgt, output, label_smoothing=0.1).total.detach())
+        return float(sampled_loss(readouts, tgt, output, samples=samples, label_smoothing=0.1).total.detach())
+
+    wanted = total()
+    with torch.autocast("cpu", dtype):
+        assert total() == pytest.approx(wanted, rel=0.02)

@@ -48,7 +48,7 @@ def change_scores(run: Path) -> None:
         (lambda run: None, []),
         (lambda run: change_line(run, "loss"), ["metrics.jsonl differs"]),
         (lambda run: change_line(run, "elapsed_seconds"), []),
-        (lambda run: change_state(run, "random.0.cpu"), ["random.0.cpu differs in the last checkpoint"]),
+        (lambda run: change_state(run, "rank.0.random"), ["rank.0.random differs in the last checkpoint"]),
         (lambda run: change_state(run, "lr_waited"), ["the values of the last checkpoints differ"]),
         (lambda run: change_state(run, "seconds"), []),
         (change_scores, ["scores.json differs"]),

@@ -5,14 +5,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import pytest
-from toy_run import nmt, phrasebook, signals_after, train, write_recipe
+import torch
+from toy_run import metrics, nmt, phrasebook, signals_after, train, write_recipe
 
 from nmt import checkpoint
 from nmt.checkpoint import Checkpoints
 from nmt.errors import Interrupted
 from nmt.train.interrupts import stop_wish, stopped_at_once
+from nmt.train.validation import Validation, Validator
 from nmt.translator import load
 
 PROCESS_SECONDS = 60  # more than any of these takes on a busy machine
@@ -106,9 +109,13 @@ def test_a_training_that_is_told_to_stop_saves_and_says_how_to_go_on(
     assert "after step 13 of 40" in train(recipe, run)
 
 
-def test_a_signal_in_the_last_step_lets_the_training_end_as_ever(recipe: Path, tmp_path: Path) -> None:
+def test_a_signal_in_the_last_step_leaves_validation_and_scores_to_the_next_start(recipe: Path, tmp_path: Path) -> None:
     with signals_after(3, signal.SIGINT):
-        assert "test: BLEU = " in train(recipe, tmp_path / "run", {"train.max_steps": 3})
+        printed = train(recipe, tmp_path / "run", {"train.max_steps": 3}, code=130)
+    assert "valid step 3 " not in printed
+    printed = train(recipe, tmp_path / "run", {"train.max_steps": 3})
+    assert "valid step 3 " in printed
+    assert "test: BLEU = " in printed
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -161,3 +168,37 @@ def test_the_process_obeys_within_seconds(recipe: Path, tmp_path: Path, number: 
     assert f"stopped by {number.name} after step" in errors
     assert "Traceback" not in errors
     assert f"after step {Checkpoints(run, keep_last=2).steps()[0]}; saved" in errors
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_validation_is_left_at_once_and_made_up_for(
+    recipe: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """What comes out is the run that was left alone."""
+    keys = {"train.max_steps": 9, "train.validate_every": 5, "train.save_every": 100, "train.patience": 5}
+    call = Validator.__call__
+
+    def interrupted(self: Validator) -> Validation:
+        found = call(self)
+        signal.raise_signal(number)
+        raise AssertionError(f"went on after the signal, with {found}")
+
+    with mock.patch.object(Validator, "__call__", interrupted):
+        printed = train(recipe, tmp_path / "run", keys, code=code)
+    assert f"stopped by {number.name} after step 5; saved" in printed
+    train(recipe, tmp_path / "run", keys)
+    train(recipe, tmp_path / "whole", keys)
+    steps = [[(report["event"], report["step"]) for report in metrics(tmp_path / run)] for run in ("run", "whole")]
+    assert steps[0] == steps[1]
+    kept = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("run", "whole")]
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("where", ["_mean_nll", "_translate"])
+def test_memory_that_runs_out_in_a_validation_is_told_with_advice(recipe: Path, tmp_path: Path, where: str) -> None:
+    def no_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with mock.patch.object(Validator, where, no_memory):
+        printed = train(recipe, tmp_path / "run", {"train.max_steps": 3}, code=1)
+    assert "error: memory ran out in a validation; lower search.batch_size" in printed

@@ -1,5 +1,6 @@
 """A training that diverges goes back to the last saved state with a lower rate, and gives up in the end."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,14 +8,16 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from toy_run import killed_after, metrics, phrasebook, train, write_recipe
+from toy_run import killed_after, metrics, phrasebook, signals_after, train, write_recipe
 
 from nmt.checkpoint import Checkpoints
+from nmt.errors import Divergence
+from nmt.metrics import score
 from nmt.model.loss import Loss
 from nmt.train.loop import MAX_ROLLBACKS
-from nmt.train.trainer import Divergence, Trainer
+from nmt.train.trainer import Trainer
 
-KEYS = {"train.max_steps": 30, "train.save_every": 10, "train.validate_every": 15, "train.log_every": 5}
+KEYS = {"train.max_steps": 30, "train.save_every": 10, "train.validate_every": 30, "train.log_every": 5}
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +113,41 @@ def test_a_rate_beyond_all_reason_is_brought_down_or_given_up_but_never_leaves_n
     assert "back to step 0" in printed
     assert "error: step " in printed
     assert "nan" not in str(last_state(tmp_path / "run"))
+
+
+def test_a_best_model_is_never_of_a_future_that_was_given_up(recipe: Path, tmp_path: Path) -> None:
+    """Each is saved as a checkpoint too, between the others, and that is gone back to."""
+    keys = KEYS | {"train.validate_every": 5, "train.save_every": 30}
+    run = tmp_path / "run"
+    with diverging_at(18, above=0.5):
+        train(recipe, run, keys)
+    best = last_state(run)["progress"]["best_step"]
+    scores = {report["step"]: report["bleu"] for report in metrics(run) if report["event"] == "valid"}
+    assert best == max(scores, key=lambda step: (scores[step], -step))
+    # what is published is what was validated then
+    hypotheses = (run / "hypotheses" / "valid.hyp.en").read_text().splitlines()
+    references = (recipe.parent / "valid.en").read_text().splitlines()
+    [found] = score(["bleu"], hypotheses, references, tgt_lang="en")
+    assert found.value == pytest.approx(scores[best])
+
+
+def test_a_state_that_was_saved_in_the_middle_of_a_divergence_is_not_gone_back_to(recipe: Path, tmp_path: Path) -> None:
+    """A stop saves whatever there is; the run goes on exactly there, and then back to where all was well."""
+    run = tmp_path / "run"
+
+    def lost(self: Trainer) -> Loss:
+        loss = update(self)
+        self.progress.lost = self.progress.step - 15 if self.progress.step > 15 and self.progress.lr_factor == 1 else 0
+        if self.progress.lost == 7:
+            raise Divergence("step 22: lost")
+        return loss
+
+    update = Trainer.update
+    with mock.patch.object(Trainer, "update", lost):
+        train(recipe, tmp_path / "whole", KEYS)
+        with signals_after(18, signal.SIGTERM):
+            train(recipe, run, KEYS, code=143)
+        printed = train(recipe, run, KEYS)
+    assert "after step 18" in printed
+    assert "back to step 10" in printed
+    assert last_state(run) == last_state(tmp_path / "whole")

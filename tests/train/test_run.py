@@ -22,6 +22,7 @@ from toy_run import (
 
 from nmt.recipe import TrainSection
 from nmt.run_dir import load_model
+from nmt.train.loop import TrainingLoop
 from nmt.train.run import TrainingRun
 from nmt.train.trainer import Trainer
 from nmt.translator import load
@@ -196,6 +197,27 @@ def test_a_time_limit_is_turned_into_steps_once_and_then_changes_nothing(recipe:
     assert f"after step {steps} of {steps}" in again
     other = train(recipe, timed, {"train.max_minutes": 5, "tokenizer.sampling": 0.1}, code=2)
     assert "train.max_minutes" in other
+
+
+def test_a_time_limit_survives_a_kill_before_anything_was_saved(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The speed is measured anew, and then the same command goes on again and again."""
+    keys = {"train.max_minutes": 0.02}
+    with monkeypatch.context() as patch, pytest.raises(KilledBeforeError):
+        patch.setattr(TrainingLoop, "run_to_the_end", _killed)
+        train(recipe, tmp_path / "run", keys)
+    assert (tmp_path / "run/recipe.toml").exists()
+    for _ in range(2):
+        assert "test: BLEU = " in train(recipe, tmp_path / "run", keys)
+
+
+class KilledBeforeError(BaseException):
+    """Stands for a SIGKILL."""
+
+
+def _killed(_: object) -> None:
+    raise KilledBeforeError
 
 
 def test_the_time_of_a_step_is_that_of_both_losses_by_their_shares(

@@ -197,3 +197,15 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_go_on(recipe: Path, ru
         flip(file, 5)
     printed = train(recipe, run, SHORT, code=1)
     assert "no checkpoint is sound; begin anew with --fresh" in printed
+
+
+def test_what_kills_left_behind_is_cleared_and_never_becomes_part_of_the_model(recipe: Path, run: Path) -> None:
+    """A copy of the run without its hidden files is then a whole one."""
+    with signals_after(3, signal.SIGINT):
+        train(recipe, run, SHORT, code=130)
+    strays = [run / name for name in (".model.safetensors.99.tmp", "tokenizer/.joint.model.99.tmp")]
+    for stray in strays:
+        stray.write_bytes(b"half of it")
+    train(recipe, run, SHORT)
+    assert not any(stray.exists() for stray in strays)
+    assert ".tmp" not in (run / "manifest.json").read_text()

@@ -84,7 +84,7 @@ def test_a_disk_without_room_for_what_training_will_write_is_told_before_the_fir
     train(recipe, run, SHORT | keys)
     [*_, checkpoint] = sorted(run.glob("checkpoints/*"))
     count = int(str(keys.get("train.keep_last", 2))) + int(str(keys.get("train.keep_best", 0)))
-    state_bytes = (checkpoint / "state.safetensors").stat().st_size - saved_state(run).tensors["random.0.cpu"].nbytes
+    state_bytes = (checkpoint / "state.safetensors").stat().st_size - saved_state(run).tensors["rank.0.random"].nbytes
     needed_bytes = (count + 1) * state_bytes + (run / "model.safetensors").stat().st_size
     usage = shutil.disk_usage(run)
     monkeypatch.setattr(run_module.shutil, "disk_usage", lambda _: usage._replace(free=int(0.8 * needed_bytes)))

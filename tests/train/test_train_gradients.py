@@ -129,6 +129,16 @@ def test_other_faults_are_not_taken_for_a_want_of_memory(batch: Batch) -> None:
         Gradients(TrainSection(), model, ALONE)(batch, sampled=False)
 
 
+def test_a_share_without_pairs_scales_too_before_anything_was_scaled(batch: Batch) -> None:
+    """As in fp16 the first batch after a start may be."""
+    gradients = Gradients(TrainSection(), new_model(), Team(19, 20))
+    gradients.scaler = torch.amp.GradScaler("cpu", enabled=True)
+    with mock.patch.object(Team, "add_up"):
+        gradients(batch, sampled=False)
+    assert gradients.scaler.get_scale() == 65536.0
+    assert gradients.scaler.scale(torch.ones(())) == 65536.0
+
+
 def test_bf16_rounds_products_and_leaves_weights_and_gradients_in_fp32(batch: Batch) -> None:
     model = new_model()
     gradient, _, _ = found(batch, model=model, precision="bf16")

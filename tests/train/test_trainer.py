@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from torch import Tensor
 
 from nmt.checkpoint import TrainingState
 from nmt.data.batches import BatchStream, IdTable, Position
+from nmt.errors import Divergence
 from nmt.model.build import AnyModel, build_model
 from nmt.recipe import ModelSection, TrainSection
 from nmt.train.optim import LearningRate
-from nmt.train.trainer import LOST_STEPS, Divergence, Progress, Trainer
+from nmt.train.trainer import LOST_STEPS, Progress, Trainer
 
 VOCAB = 12
 SENTENCES = [[4 + (i * k) % 8 for k in range(2 + i % 4)] for i in range(30)]
@@ -158,7 +160,7 @@ def test_a_trainer_goes_back_to_a_saved_state_with_a_share_of_the_rate() -> None
         saved, new_model(seed=2), ema_decay=0.9, schedule="constant", warmup_steps=0, learning_rate=0.005
     )
     for each in (trainer, other):
-        torch.set_rng_state(saved.tensors["random.0.cpu"])
+        torch.set_rng_state(saved.tensors["rank.0.random"])
         each.update()
     assert trainer.optimizer.param_groups[0]["lr"] == other.optimizer.param_groups[0]["lr"] == 0.005
     assert same(trainer.model.weights(), other.model.weights())
@@ -275,3 +277,43 @@ def test_a_gradient_that_is_no_number_stops_before_it_touches_a_weight(value: fl
     assert all(
         torch.equal(after.nan_to_num(), before[name].nan_to_num()) for name, after in trainer.model.weights().items()
     )
+
+
+def test_what_memory_taught_comes_back_with_the_state() -> None:
+    """Else dropout would be drawn for other pieces."""
+    trainer = new_trainer(accumulate=2)
+    trainer.gradients.halvings = 2
+    trainer.update()
+    assert new_trainer(trainer.state(), accumulate=2).gradients.pieces == 8
+
+
+def test_a_scaled_gradient_that_overflows_is_left_out_and_the_scale_comes_back_with_the_state() -> None:
+    """What fp16 needs, which a CPU does not have. At the smallest scale it is a divergence."""
+
+    def scaled(saved: TrainingState | None = None) -> Trainer:
+        trainer = new_trainer()
+        trainer.gradients.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, enabled=True)
+        if saved is not None:
+            trainer.restore(saved)
+        return trainer
+
+    trainer = scaled()
+    before = copied(trainer.model.weights())
+    overflow = trainer.model.output.bias.register_hook(lambda gradient: gradient * math.inf)
+    trainer.update()
+    assert same(trainer.model.weights(), before)
+    assert trainer.report()["gradient_norm"] == 0.0
+    assert trainer.gradients.scaler.get_scale() == 2.0
+    overflow.remove()
+    state = trainer.state()
+    other = scaled(state)
+    for each in (trainer, other):
+        torch.set_rng_state(state.tensors["rank.0.random"])
+        each.update()
+    assert not same(trainer.model.weights(), before)
+    assert same(other.model.weights(), trainer.model.weights())
+    assert other.gradients.scaler.get_scale() == 2.0
+    other.model.output.bias.register_hook(lambda gradient: gradient * math.inf)
+    other.update()
+    with pytest.raises(Divergence, match="the gradient is"):
+        other.update()
