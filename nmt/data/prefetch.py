@@ -9,7 +9,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 _LOOK_SECONDS = 0.1  # how often a full queue is left to see whether anyone still wants it
-_LEAVE_SECONDS = 2.0  # more than a batch takes
+_LEAVE_SECONDS = 30.0  # more than what it is at takes, be it the plan of a whole window
 _running: dict[threading.Thread, threading.Event] = {}
 
 
@@ -38,6 +38,8 @@ def prefetched(items: Iterable[Item], *, depth: int = 4) -> Iterator[Item]:
             raise item.fault
     finally:
         unwanted.set()
+        thread.join(_LEAVE_SECONDS)
+        _running.pop(thread, None)
 
 
 def _fill(ready: "queue.Queue[Item | _End]", items: Iterable[Item], unwanted: threading.Event) -> None:
@@ -49,8 +51,6 @@ def _fill(ready: "queue.Queue[Item | _End]", items: Iterable[Item], unwanted: th
         _put(ready, _End(fault), unwanted)
     else:
         _put(ready, _End(), unwanted)
-    finally:
-        _running.pop(threading.current_thread(), None)
 
 
 def _put(ready: "queue.Queue[Item | _End]", item: Item | _End, unwanted: threading.Event) -> bool:
