@@ -1,6 +1,8 @@
 """Odd text and odd settings, as `nmt train` meets them."""
 
+from itertools import count
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -119,3 +121,16 @@ def test_what_cannot_be_trained_is_said_before_the_run_is_set_up(
     assert result.code in (1, 2)
     assert words in result.err
     assert [file.name for file in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_a_clock_that_jumps_changes_no_duration(tmp_path: Path) -> None:
+    """An hour back at each look, as when summer time ends again and again."""
+    recipe, hours = write_recipe(tmp_path, phrasebook(40)), count()
+    with mock.patch("time.time", lambda: 1e9 - 3600 * next(hours)):
+        train(recipe, tmp_path / "run", {"train.max_steps": 12, "train.log_every": 3, "train.validate_every": 6})
+    reports = metrics(tmp_path / "run")
+    elapsed = [report["elapsed_seconds"] for report in reports]
+    assert elapsed == sorted(elapsed)
+    assert 0 < elapsed[0] <= elapsed[-1] < 600
+    assert all(report["tokens_per_second"] > 0 for report in reports if report["event"] == "train")
+    assert all(0 < report["seconds"] < 600 for report in reports if report["event"] == "valid")
