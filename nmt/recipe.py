@@ -12,9 +12,7 @@ from nmt.recipe_rules import conflicts
 
 def _one_or_more(value: Any) -> Any:
     """A list as TOML has it, or a single name."""
-    if isinstance(value, str):
-        return (value,)
-    return tuple(value) if isinstance(value, list) else value
+    return (value,) if isinstance(value, str) else _as_tuple(value)
 
 
 def _as_tuple(value: Any) -> Any:

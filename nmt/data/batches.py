@@ -129,8 +129,8 @@ class BatchStream:
         self._window_pairs, self._ahead, self._pin = window_pairs, ahead, pin
         self._start = start
         self._open_epoch(start.epoch)
-        if not 0 <= start.window < len(self._windows):
-            raise _no_such_place(start, f"window {start.window}", f"{len(self._windows)} windows")
+        if not 0 <= start.window < self.windows_per_epoch:
+            raise _no_such_place(start, f"window {start.window}", f"{self.windows_per_epoch} windows")
         self._open_window(start.window)
         if not 0 <= start.batch < self.batches_per_window:
             raise _no_such_place(start, f"batch {start.batch}", f"{self.batches_per_window} batches")

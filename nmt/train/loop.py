@@ -98,7 +98,7 @@ class TrainingLoop:
         trainer = self.trainer
         saved = self.checkpoints.newest(sound=True)
         self.failures += 1
-        if saved is None or Trainer.saved_rollbacks(saved) + self.failures > MAX_ROLLBACKS:
+        if saved is None or Trainer.saved_progress(saved).rollbacks + self.failures > MAX_ROLLBACKS:
             raise TrainingError(
                 f"{fault}, for all that lower rates were tried; what was saved before is unharmed: "
                 "begin anew with --fresh and a lower train.learning_rate, or with more clipping (train.clip_norm)"

@@ -135,7 +135,7 @@ class TrainingRun:
             )
         if saved is not None:
             self.minutes = saved.values["max_minutes"]
-            step = Trainer.saved_step(saved)
+            step = Trainer.saved_progress(saved).step
             self._say(f"going on in {self.run} after step {step} of {self.recipe.train.max_steps}")
         return saved
 

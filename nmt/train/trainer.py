@@ -193,14 +193,9 @@ class Trainer:
         )
 
     @staticmethod
-    def saved_step(saved: TrainingState) -> int:
-        """How many steps a saved state has behind it."""
-        return Progress.from_json(saved.values["progress"]).step
-
-    @staticmethod
-    def saved_rollbacks(saved: TrainingState) -> int:
-        """How many divergences a saved state has behind it."""
-        return Progress.from_json(saved.values["progress"]).rollbacks
+    def saved_progress(saved: TrainingState) -> Progress:
+        """How far the training of a saved state had come."""
+        return Progress.from_json(saved.values["progress"])
 
     def restore(self, saved: TrainingState, *, slower: float = 1.0) -> None:
         """Go on from a saved state, with `slower` times its learning rate."""
@@ -215,7 +210,7 @@ class Trainer:
             averages = _under("average.", saved.tensors)
             self.average.weights = {name: tensor.to(self.device, copy=True) for name, tensor in averages.items()}
         self.gradients.scaler.load_state_dict(saved.values["scaler"])
-        self.progress = Progress.from_json(saved.values["progress"])
+        self.progress = self.saved_progress(saved)
         self.progress.lr_factor *= slower
         self._begin()
         self._set_own_states(_under(f"rank.{self.team.rank}.", saved.tensors))

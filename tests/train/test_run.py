@@ -132,7 +132,7 @@ def test_a_run_stopped_after_17_of_40_steps_goes_on_to_the_same_end_bit_for_bit(
     with signals_after(17, signal.SIGINT):
         train(recipe, parts, KINDS[kind], code=130)
     state = saved_state(parts)
-    assert Trainer.saved_step(state) == 17
+    assert Trainer.saved_progress(state).step == 17
     assert state.values["progress"]["position"]["batch"] > 0  # in the middle of an epoch
     assert state.values["progress"]["totals"]["steps"] == 1  # and between two reports
     assert "going on in" in train(recipe, parts, KINDS[kind])

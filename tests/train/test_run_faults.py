@@ -100,7 +100,7 @@ def test_what_was_saved_before_training_diverged_is_whole(tmp_path: Path, monkey
     monkeypatch.setattr(Trainer, "update", poisoned)
     assert "step 6: the gradient is nan" in train(recipe, run, SHORT, code=1)
     state = saved_state(run)
-    assert Trainer.saved_step(state) == 3
+    assert Trainer.saved_progress(state).step == 3
     assert all(tensor.isfinite().all() for tensor in state.tensors.values())
     assert nmt("translate", run, stdin=b"Er kommt.\n").code == 0
 
