@@ -11,6 +11,7 @@ import click
 if TYPE_CHECKING:
     from nmt.engine.engines import EngineKind
     from nmt.search.ensemble import Combination
+    from nmt.translator import Translator
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,22 @@ def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(_DECODING):
         with_decoding = option(with_decoding)
     return with_decoding
+
+
+def load(run: Path, decoding: Decoding) -> "Translator":
+    """The translator of a run and of those that decode with it, with the options of the command line over its own."""
+    import torch
+
+    from nmt.translator import load_ensemble
+
+    if decoding.combination and not decoding.ensemble:
+        raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
+    if decoding.threads:
+        torch.set_num_threads(decoding.threads)
+    return load_ensemble(
+        decoding.runs(run),
+        combination=decoding.combination or "linear",
+        engine=decoding.engine,
+        beam_size=decoding.beam_size,
+        batch_size=decoding.batch_size,
+    )
