@@ -86,7 +86,7 @@ def test_every_module_has_a_floor() -> None:
 
 @each_module
 def test_a_file_imports_only_from_lower_floors_or_from_its_own_folder(module: str) -> None:
-    folder = module.rpartition(".")[0]
+    folder = module if MODULES[module].stem == "__init__" else module.rpartition(".")[0]
     upward = [
         name
         for name in imports(module, inside_functions=True)
