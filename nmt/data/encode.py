@@ -21,6 +21,7 @@ from nmt.data.cache import Cache
 from nmt.data.corpus import Corpus, Watch
 from nmt.data.encode_part import SIDES, encode_part, ids_schema
 from nmt.data.ids import MappedIds
+from nmt.data.placeholders import MASKING_VERSION
 from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import OutputError
 
@@ -53,7 +54,8 @@ def encoded(
 
 def _key(corpus: Corpus, tokenizers: TokenizerPair) -> str:
     both = [[hashlib.sha256(side.model).hexdigest(), side.normalization] for side in (tokenizers.src, tokenizers.tgt)]
-    return hashlib.sha256(json.dumps([IDS_VERSION, corpus.fingerprint, both]).encode()).hexdigest()
+    masking = [[MASKING_VERSION, *tokenizers.placeholders]] if tokenizers.placeholders else []
+    return hashlib.sha256(json.dumps([IDS_VERSION, corpus.fingerprint, both, *masking]).encode()).hexdigest()
 
 
 def cores() -> int:
@@ -72,7 +74,7 @@ def _encode(
     parts = [workspace / f"part-{number}" for number in range(workers)]
     if workers == 1:
         done = 0
-        for count in encode_part(corpus.arrow, (tokenizers.src, tokenizers.tgt), 0, batches, parts[0]):
+        for count in encode_part(corpus.arrow, tokenizers, 0, batches, parts[0]):
             done += count
             if watch:
                 watch(done, total)
@@ -80,6 +82,7 @@ def _encode(
     tasks = []
     for part, (begin, end) in zip(parts, pairwise(bounds), strict=True):
         task = {"arrow": str(corpus.arrow), "begin": begin, "end": end, "part": str(part), "tokenizers": []}
+        task["placeholders"] = tokenizers.placeholders
         for side, tokenizer in zip(SIDES, (tokenizers.src, tokenizers.tgt), strict=True):
             model = workspace / f"{side}.model"
             model.write_bytes(tokenizer.model)

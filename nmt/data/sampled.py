@@ -7,7 +7,7 @@ from datasets import Dataset
 from numpy.typing import NDArray
 
 from nmt.data.ids import IdTable, Sentences
-from nmt.data.tokenizer import Tokenizer
+from nmt.data.tokenizer import TokenizerPair
 
 WINDOW_PAIRS = 2**17  # few: a window's ids are held in memory
 LINES_TOGETHER = 10_000  # have one seed
@@ -20,10 +20,10 @@ class SampledSide:
     """One side of an epoch. How a line is cut depends on the seed, the epoch, the side and the line's place in it."""
 
     def __init__(
-        self, pairs: Dataset, tokenizer: Tokenizer, rows: Rows, *, side: str, alpha: float, seed: int, epoch: int
+        self, pairs: Dataset, tokenizers: TokenizerPair, rows: Rows, *, side: str, alpha: float, seed: int, epoch: int
     ) -> None:
         """rows: which of the pairs a window has. seed: of the training."""
-        self._pairs, self._tokenizer, self._rows = pairs, tokenizer, rows
+        self._pairs, self._tokenizers, self._rows = pairs, tokenizers, rows
         self._side, self._alpha, self._seed, self._epoch = side, alpha, seed, epoch
 
     def __len__(self) -> int:
@@ -35,6 +35,8 @@ class SampledSide:
 
     def _blocks(self, window: int, rows: NDArray[np.integer]) -> Iterator[list[list[int]]]:
         for number, begin in enumerate(range(0, len(rows), LINES_TOGETHER), start=window * _BLOCKS):
-            lines = self._pairs[rows[begin : begin + LINES_TOGETHER]][self._side]
+            pairs = self._pairs[rows[begin : begin + LINES_TOGETHER]]
+            src, tgt = self._tokenizers.mask_pairs(pairs["src"], pairs["tgt"])
+            lines, tokenizer = (src, self._tokenizers.src) if self._side == "src" else (tgt, self._tokenizers.tgt)
             seed = np.random.SeedSequence([self._seed, self._epoch, self._side == "src", number]).generate_state(1)[0]
-            yield self._tokenizer.sample_batch(lines, alpha=self._alpha, seed=int(seed))
+            yield tokenizer.sample_batch(lines, alpha=self._alpha, seed=int(seed))

@@ -21,6 +21,11 @@ def uniform(seed: int) -> Iterator[float]:
         yield from generator.random(4096).tolist()
 
 
+def join_unknown(ids: list[int], unk_id: int) -> list[int]:
+    """A run of unknown characters is one unk, as SentencePiece has it."""
+    return [i for i, before in zip(ids, [None, *ids], strict=False) if i != unk_id or before != unk_id]
+
+
 class _Pieces:
     """The pieces of a model that text may be cut into: ids and scores; and what stands for any other character."""
 
@@ -127,3 +132,6 @@ class BpeDropout:
             propose(before[left], left)
             propose(left, after[left])
         return [i for part in parts if part for i in self._pieces.ids_of(part)], turn
+
+
+SAMPLERS: dict[str, type[UnigramSampler] | type[BpeDropout]] = {"unigram": UnigramSampler, "bpe": BpeDropout}

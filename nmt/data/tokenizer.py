@@ -2,7 +2,7 @@
 
 The ids of the four special tokens are fixed and no text can produce those of pad, bos and eos: SentencePiece matches
 control symbols in no text, and takes the literal "<s>" out of what it learns from. `encode` adds no bos or eos:
-`batches` does that.
+`batches` does that. With placeholders, the symbols of `placeholders` have the ids after those four.
 """
 
 import hashlib
@@ -10,7 +10,8 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,11 +19,15 @@ from typing import Any, Literal, get_args
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
-from nmt.data.subwords import BpeDropout, UnigramSampler, uniform
+from nmt.data.placeholders import SYMBOLS, Masked, PlaceholderKinds, mask, mask_pairs, split_at_symbols
+from nmt.data.subwords import SAMPLERS, BpeDropout, UnigramSampler, join_unknown, uniform
+from nmt.data.tokenizer_meta import FORMATS, META_FILE, read_meta, read_model
+from nmt.data.training_text import evenly, in_pieces
 from nmt.errors import CheckpointError, DataError
 
 PAD_ID, UNK_ID, BOS_ID, EOS_ID = 0, 1, 2, 3
 SPECIAL_PIECES = ("<pad>", "<unk>", "<s>", "</s>")  # in the order of their ids
+SYMBOL_IDS = tuple(range(len(SPECIAL_PIECES), len(SPECIAL_PIECES) + len(SYMBOLS)))
 META_SPACE = "\u2581"  # what SentencePiece writes for a space
 UNK_SIGN = "\u2047"  # what an unknown piece decodes to
 
@@ -34,12 +39,9 @@ NORMAL_FORMS: dict[Normalization, Callable[[str], str]] = {
     "none": str,
 }
 
-FORMAT_VERSION = 1
-META_FILE = "tokenizer.json"
 MODEL_FILES = {True: ("joint.model",), False: ("src.model", "tgt.model")}  # by `joint`
 
 _UNCARRIED = re.compile("[\0\ud800-\udfff]")  # ends a C string; has no UTF-8
-_TRAINING_CHARS = 1000  # at most 4000 bytes: SentencePiece skips lines over 4192 bytes, refuses words over 8 kB
 _RESERVED_IN_TRAINING = "\u2585"  # SentencePiece leaves out lines that hold it
 _TRAINING_THREADS = 4  # fixed: the scores of a unigram model depend on it
 
@@ -54,6 +56,7 @@ class TokenizerSpec:
     byte_fallback: bool = True
     character_coverage: float = 0.9995
     normalization: Normalization = "nfc"
+    placeholders: PlaceholderKinds = ()
 
 
 class Tokenizer:
@@ -62,9 +65,12 @@ class Tokenizer:
     Without it, a character (kind "word": a whole word) that the vocabulary lacks becomes unk, which decodes to U+2047.
     """
 
-    def __init__(self, model: bytes, *, kind: Kind, normalization: Normalization) -> None:
+    def __init__(
+        self, model: bytes, *, kind: Kind, normalization: Normalization, placeholders: PlaceholderKinds = ()
+    ) -> None:
         """model: a serialised SentencePiece model. Raises RuntimeError if it is none."""
-        self.model, self.kind, self.normalization = model, kind, normalization
+        self.model, self.kind, self.normalization, self.placeholders = model, kind, normalization, placeholders
+        self._symbols = {s: [i] for s, i in zip(SYMBOLS, SYMBOL_IDS, strict=True)} if placeholders else {}
         self._normal_form = NORMAL_FORMS[normalization]
         self._processor = SentencePieceProcessor.from_proto(model)
         self._samplers: dict[float, UnigramSampler | BpeDropout] = {}
@@ -97,7 +103,7 @@ class Tokenizer:
         SentencePiece's own sampling draws from a generator that no seed makes repeat in another process.
         Raises DataError for other kinds and unless 0 < alpha < 1.
         """
-        if self.kind not in _SAMPLERS:
+        if self.kind not in SAMPLERS:
             raise DataError(
                 f'tokenizer.sampling: a "{self.kind}" tokenizer cuts in one way only; '
                 'set tokenizer.kind to "unigram" or "bpe", or tokenizer.sampling to 0'
@@ -105,10 +111,16 @@ class Tokenizer:
         if not 0.0 < alpha < 1.0:
             raise DataError(f"tokenizer.sampling is {alpha}; use a number between 0 and 1, for instance 0.1")
         if alpha not in self._samplers:
-            self._samplers[alpha] = _SAMPLERS[self.kind](self._processor, alpha)
+            self._samplers[alpha] = SAMPLERS[self.kind](self._processor, alpha)
         draw, numbers = self._samplers[alpha].draw, uniform(seed)
-        cut = ([i for word in _words(self.normalize(text)) for i in draw(word, numbers)] for text in texts)
-        return [_join_unknown(ids) if UNK_ID in ids else ids for ids in cut]
+        words = (self._words(self.normalize(text)) for text in texts)
+        cut = ([i for word in line for i in self._symbols.get(word) or draw(word, numbers)] for line in words)
+        return [join_unknown(ids, UNK_ID) if UNK_ID in ids else ids for ids in cut]
+
+    def _words(self, text: str) -> list[str]:
+        """Of a normalised text, each with its space sign: no piece reaches over a space or a symbol of placeholders."""
+        words = [META_SPACE + word for word in text.split(" ")] if text else []
+        return [part for word in words for part in split_at_symbols(word)] if self._symbols else words
 
     def _normalized(self, texts: list[str]) -> list[str]:
         """`normalize` of each text, most of it at once: no normal form joins anything with a line end."""
@@ -140,20 +152,54 @@ class TokenizerPair:
     tgt: Tokenizer
     joint: bool
 
+    @property
+    def placeholders(self) -> PlaceholderKinds:
+        """The kinds of spans that both sides have symbols for."""
+        return self.src.placeholders
+
+    @property
+    def symbol_ids(self) -> tuple[int, ...]:
+        """The ids of the symbols, the same on both sides; none without placeholders."""
+        return SYMBOL_IDS if self.placeholders else ()
+
+    def mask_source(self, line: str, *, keep: Sequence[re.Pattern[str]] = ()) -> Masked:
+        """A line to translate, normalised, with its spans masked; the very line where the pair has no placeholders."""
+        return mask(self.src.normalize(line), self.placeholders, keep=keep) if self.placeholders else Masked(line, ())
+
+    def mask_pairs(self, src: Sequence[str], tgt: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+        """Lines and their translations as the model is to see them; as they are without placeholders."""
+        if not self.placeholders:
+            return src, tgt
+        return mask_pairs(self.src._normalized(list(src)), self.tgt._normalized(list(tgt)), self.placeholders)
+
+    def encode_pairs(
+        self, src: Sequence[str], tgt: Sequence[str], *, threads: int = -1
+    ) -> tuple[list[list[int]], list[list[int]]]:
+        """The ids of lines and their translations, masked."""
+        src, tgt = self.mask_pairs(src, tgt)
+        return self.src.encode_batch(src, threads=threads), self.tgt.encode_batch(tgt, threads=threads)
+
+    def allowances(self, ids: Iterable[int]) -> dict[int, int]:
+        """How often a translation of the source ids may have each symbol: as often as they have it."""
+        return dict(Counter(i for i in ids if i in self.symbol_ids))
+
     def save(self, folder: Path) -> None:
         """Writes joint.model, or src.model and tgt.model, and tokenizer.json into an existing folder."""
         models = {}
         for name, tokenizer in zip(MODEL_FILES[self.joint], (self.src, self.tgt), strict=False):
             (folder / name).write_bytes(tokenizer.model)
             models[name] = {"vocab_size": tokenizer.vocab_size, "sha256": hashlib.sha256(tokenizer.model).hexdigest()}
-        meta = {"version": FORMAT_VERSION, "joint": self.joint, "models": models}
+        meta = {"version": FORMATS[bool(self.placeholders)], "joint": self.joint, "models": models}
         meta |= {"kind": self.src.kind, "normalization": self.src.normalization}
+        if self.placeholders:
+            meta["placeholders"] = self.placeholders
         (folder / META_FILE).write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "TokenizerPair":
         """What `save` wrote. Raises CheckpointError if a file of it is missing, damaged or from a newer version."""
-        meta = _read_meta(folder / META_FILE)
+        choices = {"joint": (True, False), "kind": get_args(Kind), "normalization": tuple(NORMAL_FORMS)}
+        meta = read_meta(folder / META_FILE, choices)
         sides = [_load_side(folder / name, meta) for name in MODEL_FILES[meta["joint"]]]
         return cls(src=sides[0], tgt=sides[-1], joint=meta["joint"])
 
@@ -165,9 +211,17 @@ def train_tokenizers(
 
     Of a side with more than `max_lines` lines, every 2nd, 4th, 8th ... is used, as few as it takes. From little text
     come fewer pieces than `spec.vocab_size`: `vocab_size` of the result tells how many.
-    Raises DataError if a side has no text, or if `vocab_size` has no room for the characters; it names the least size.
+    With placeholders, the lines of the two sides belong together, and are masked as `mask_pair` has it.
+    Raises DataError if a side has no text, if `vocab_size` has no room for the characters (it names the least size), or
+    for placeholders of kind "word".
     """
-    src, tgt = (_training_text(lines, spec.normalization, max_lines) for lines in (src_lines, tgt_lines))
+    form, sampled = NORMAL_FORMS[spec.normalization], (evenly(lines, max_lines) for lines in (src_lines, tgt_lines))
+    src, tgt = ([_training_line(line, form) for line in lines] for lines in sampled)
+    if spec.placeholders and src and tgt:
+        src, tgt = mask_pairs(src, tgt, spec.placeholders)
+    elif spec.placeholders:
+        src, tgt = (mask_pairs(side, side, spec.placeholders)[0] for side in (src, tgt))
+    src, tgt = in_pieces(src), in_pieces(tgt)
     if spec.joint:
         both = _train(src + tgt, spec, "source and target text")
         return TokenizerPair(both, both, joint=True)
@@ -178,24 +232,20 @@ def _tidy(text: str) -> str:
     return " ".join(_UNCARRIED.sub("\ufffd", text).split())
 
 
-def _training_text(lines: Iterable[str], normalization: Normalization, max_lines: int) -> list[str]:
-    kept: list[str] = []
-    stride = 1
-    for number, line in enumerate(lines):
-        if number % stride == 0:
-            kept.append(line)
-        if len(kept) > max_lines:
-            kept, stride = kept[::2], stride * 2
-    form = NORMAL_FORMS[normalization]
-    tidy = (_tidy(form(line).replace(META_SPACE, "_").replace(_RESERVED_IN_TRAINING, " ")) for line in kept)
-    cut = (line[i : i + _TRAINING_CHARS].strip() for line in tidy for i in range(0, len(line), _TRAINING_CHARS))
-    return [line for line in cut if line]
+def _training_line(line: str, form: Callable[[str], str]) -> str:
+    return _tidy(form(line).replace(META_SPACE, "_").replace(_RESERVED_IN_TRAINING, " "))
 
 
 def _train(lines: list[str], spec: TokenizerSpec, where: str) -> Tokenizer:
     if not lines:
         raise DataError(f"{where}: no text to train a tokenizer on; every line is empty. Give at least one sentence")
-    least = len(SPECIAL_PIECES) + 256 * spec.byte_fallback + 1
+    if spec.placeholders and spec.kind == "word":
+        raise DataError(
+            'tokenizer.placeholders: a "word" tokenizer cuts at spaces only, so symbols would be lost within words; '
+            'set tokenizer.kind to "unigram" or "bpe", or tokenizer.placeholders to []'
+        )
+    symbols = SYMBOLS if spec.placeholders else ()
+    least = len(SPECIAL_PIECES) + len(symbols) + 256 * spec.byte_fallback + 1
     model = io.BytesIO()
     try:
         SentencePieceTrainer.train(
@@ -212,6 +262,7 @@ def _train(lines: list[str], spec: TokenizerSpec, where: str) -> Tokenizer:
             unk_id=UNK_ID,
             bos_id=BOS_ID,
             eos_id=EOS_ID,
+            user_defined_symbols=list(symbols),
             unk_surface=f" {UNK_SIGN} " if spec.kind == "word" else UNK_SIGN,
             num_threads=_TRAINING_THREADS,
             minloglevel=2,
@@ -227,64 +278,23 @@ def _train(lines: list[str], spec: TokenizerSpec, where: str) -> Tokenizer:
             f"text take {least}; set tokenizer.vocab_size to {least} or more, "
             f"or lower tokenizer.character_coverage ({spec.character_coverage})"
         )
-    return Tokenizer(model.getvalue(), kind=spec.kind, normalization=spec.normalization)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({error.strerror}); a tokenizer's folder needs it") from error
-
-
-def _read_meta(path: Path) -> dict[str, Any]:
-    content = _read(path)
-    try:
-        meta: dict[str, Any] = dict(json.loads(content))
-    except (ValueError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: damaged, no JSON object ({error}); restore it or train again") from error
-    version = meta.get("version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
-        raise CheckpointError(f"{path}: format {version} is newer than {FORMAT_VERSION}, the newest known; update nmt")
-    wanted: dict[str, tuple[object, ...]] = {"version": (FORMAT_VERSION,), "joint": (True, False)}
-    wanted |= {"kind": get_args(Kind), "normalization": tuple(NORMAL_FORMS)}
-    for key, allowed in wanted.items():
-        if meta.get(key) not in allowed:
-            raise CheckpointError(
-                f"{path}: damaged: {key} is {meta.get(key)!r}, not one of {allowed}; restore it or train again"
-            )
-    return meta
+    return Tokenizer(model.getvalue(), kind=spec.kind, normalization=spec.normalization, placeholders=spec.placeholders)
 
 
 def _load_side(path: Path, meta: dict[str, Any]) -> Tokenizer:
-    content = _read(path)
-    models = meta.get("models")
-    recorded = models.get(path.name) if isinstance(models, dict) else None
-    # before parsing: SentencePiece reads many a damaged model without complaint
-    if not isinstance(recorded, dict) or recorded.get("sha256") != hashlib.sha256(content).hexdigest():
-        raise CheckpointError(f"{path}: damaged: its SHA-256 is not the one in {META_FILE}; restore it or train again")
+    content, recorded = read_model(path, meta)
     try:
-        tokenizer = Tokenizer(content, kind=meta["kind"], normalization=meta["normalization"])
+        tokenizer = Tokenizer(
+            content, kind=meta["kind"], normalization=meta["normalization"], placeholders=tuple(meta["placeholders"])
+        )
     except RuntimeError as error:
         raise CheckpointError(f"{path}: not a SentencePiece model ({error}); restore it or train again") from error
     if tokenizer.vocab_size != recorded.get("vocab_size"):
         raise CheckpointError(
             f"{path}: {tokenizer.vocab_size} pieces, but {META_FILE} says {recorded.get('vocab_size')}; restore both"
         )
-    special = tuple(tokenizer.tokens(range(len(SPECIAL_PIECES))))
-    if special != SPECIAL_PIECES:
-        raise CheckpointError(f"{path}: ids 0 to 3 are {special}, not {SPECIAL_PIECES}; use a model that nmt trained")
+    wanted = SPECIAL_PIECES + SYMBOLS * bool(tokenizer.placeholders)
+    if (special := tuple(tokenizer.tokens(range(min(len(wanted), tokenizer.vocab_size))))) != wanted:
+        last = len(wanted) - 1
+        raise CheckpointError(f"{path}: ids 0 to {last} are {special}, not {wanted}; use a model that nmt trained")
     return tokenizer
-
-
-def _words(text: str) -> list[str]:
-    """The words of a normalised text, each with its space sign: no piece reaches over a space, so each is cut alone."""
-    return [META_SPACE + word for word in text.split(" ")] if text else []
-
-
-def _join_unknown(ids: list[int]) -> list[int]:
-    """A run of unknown characters is one unk, as SentencePiece has it."""
-    return [i for i, before in zip(ids, [PAD_ID, *ids], strict=False) if i != UNK_ID or before != UNK_ID]
-
-
-_SAMPLERS: dict[str, type[UnigramSampler] | type[BpeDropout]] = {"unigram": UnigramSampler, "bpe": BpeDropout}

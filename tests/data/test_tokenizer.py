@@ -221,7 +221,7 @@ def test_each_flipped_bit_and_each_cut_of_a_model_is_found(saved):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "format 2 is newer than 1, the newest known; update nmt"),
+        ({"version": 3}, "format 3 is newer than 2, the newest known; update nmt"),
         ({"version": None}, "damaged: version is None"),
         ({"kind": "../bpe"}, "damaged: kind is '../bpe', not one of"),
         ({"normalization": []}, r"damaged: normalization is \[\]"),
