@@ -84,13 +84,12 @@ class History:
         lengths, beams (B, n) -> tokens (B, n, T'), token_log_probs (B, n, T'), of which the first `lengths` count.
         """
         longest = int(lengths.max())
-        tokens = lengths.new_zeros(*lengths.shape, longest)
-        token_log_probs = self.token_log_probs.new_zeros(*lengths.shape, longest)
+        came_from = lengths.new_zeros(longest, *lengths.shape)
         for position in reversed(range(longest)):
-            tokens[:, :, position] = self.tokens[position].gather(1, beams)
-            token_log_probs[:, :, position] = self.token_log_probs[position].gather(1, beams)
-            parents = self.parents[position].gather(1, beams)
-            beams = torch.where(position < lengths, parents, beams)
+            came_from[position] = beams
+            beams = torch.where(position < lengths, self.parents[position].gather(1, beams), beams)
+        traced = (x[:longest].gather(2, came_from) for x in (self.tokens, self.token_log_probs))
+        tokens, token_log_probs = (x.permute(1, 2, 0) for x in traced)
         return tokens, token_log_probs
 
 
