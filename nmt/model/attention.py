@@ -33,10 +33,11 @@ class Source(NamedTuple):
 
 
 class Attention(nn.Module, ABC):
-    """One way to look back. `context_dim` is C, `vector_dim` F."""
+    """One way to look back. `context_dim` is C, `vector_dim` F; `looks`: positions have shares that say something."""
 
     context_dim: int
     vector_dim: int = 0
+    looks: bool = True
 
     @abstractmethod
     def prepare(self, encoded: EncoderOutput) -> Source:
@@ -56,6 +57,8 @@ class NoAttention(Attention):
 
     Cho et al. 2014, equation 10: the vector takes part in every step and every output.
     """
+
+    looks = False
 
     def __init__(self, *, memory_dim: int, query_dim: int, feed_vector: bool) -> None:
         super().__init__()

@@ -10,12 +10,13 @@ from nmt.model.convolution import ConvolutionalEncoder
 from nmt.model.decoder import Decoder
 from nmt.model.embedding import Embedder
 from nmt.model.encoder import RecurrentEncoder
+from nmt.model.language_model import LanguageModel
 from nmt.model.layers import Reader, Stack
 from nmt.model.read_along import ReadAlong
 from nmt.model.seq2seq import Seq2Seq
 from nmt.recipe import ModelSection
 
-AnyModel = Seq2Seq | ReadAlong
+AnyModel = Seq2Seq | ReadAlong | LanguageModel
 Build = Callable[[ModelSection, nn.Embedding, nn.Embedding, nn.Linear], AnyModel]
 
 
@@ -66,7 +67,23 @@ def _read_along(
     )
 
 
-ARCHITECTURES: dict[str, Build] = {"encoder_decoder": _encoder_decoder, "read_along": _read_along}
+def _language_model(
+    section: ModelSection, src_embedding: nn.Embedding, tgt_embedding: nn.Embedding, output: nn.Linear
+) -> LanguageModel:
+    return LanguageModel(
+        embedder=_embedder(section, tgt_embedding),
+        stack=_stack(section, section.embed_dim),
+        output=output,
+        dropout=section.dropout,
+        dropout_kind=section.dropout_kind,
+    )
+
+
+ARCHITECTURES: dict[str, Build] = {
+    "encoder_decoder": _encoder_decoder,
+    "read_along": _read_along,
+    "language_model": _language_model,
+}
 
 
 def _recurrent(section: ModelSection, embedding: nn.Embedding) -> RecurrentEncoder:

@@ -85,13 +85,12 @@ class Decoder(nn.Module):
 
         `state` is what `start` gave, one row a sentence.
         """
-        embedded = self.embedder(tgt_in)  # (B, T, E)
-        if self.input_feeding:
-            return self._one_by_one(embedded, state)
-        vector = state.source.vector[:, None, :].expand(-1, tgt_in.size(1), -1)  # (B, T, F)
-        outputs, _ = self.stack(_joined(embedded, vector), state.recurrent)  # (B, T, H)
-        readouts: Tensor = self.dropout(self._read(outputs, embedded, state.source))
-        return readouts
+        return self._all(tgt_in, state)[0]
+
+    def attended(self, tgt_in: Tensor, state: DecoderState) -> tuple[Tensor, Tensor | None]:
+        """`forward`, and the share of each source position in each context (B, T, S); None without attention."""
+        readouts, outputs = self._all(tgt_in, state)
+        return readouts, self.attention.weights(outputs, state.source) if self.attention.looks else None
 
     def step(self, prev_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position without dropout, for search: prev_ids (N,) -> readouts (N, E), and the state after it."""
@@ -102,16 +101,26 @@ class Decoder(nn.Module):
         readout = self._read(output.view(*grouped.shape[:2], -1), grouped, source).flatten(0, 1)
         return readout, DecoderState(recurrent, readout if self.input_feeding else state.fed, source)
 
-    def _one_by_one(self, embedded: Tensor, state: DecoderState) -> Tensor:
+    def _all(self, tgt_in: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
+        """tgt_in (B, T) -> readouts (B, T, E), and the outputs (B, T, H) that ask for their contexts."""
+        embedded = self.embedder(tgt_in)  # (B, T, E)
+        if self.input_feeding:
+            return self._one_by_one(embedded, state)
+        vector = state.source.vector[:, None, :].expand(-1, tgt_in.size(1), -1)  # (B, T, F)
+        outputs, _ = self.stack(_joined(embedded, vector), state.recurrent)  # (B, T, H)
+        return self.dropout(self._read(outputs, embedded, state.source)), outputs
+
+    def _one_by_one(self, embedded: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
         drops = self.stack.drops_for_steps(state.recurrent)
         drop_readout = self.dropout.for_steps(embedded[:, 0])
         recurrent, fed, source = state.recurrent, state.fed, state.source
-        readouts = []
+        readouts, outputs = [], []
         for now in embedded.unbind(1):
             output, recurrent = self.stack.step(_joined(now, source.vector, fed), recurrent, drops)
             fed = drop_readout(self._read(output[:, None], now[:, None], source)[:, 0])
             readouts.append(fed)
-        return torch.stack(readouts, dim=1)
+            outputs.append(output)
+        return torch.stack(readouts, dim=1), torch.stack(outputs, dim=1)
 
     def _read(self, outputs: Tensor, embedded: Tensor, source: Source) -> Tensor:
         """outputs (B, Q, H), embedded (B, Q, E) -> readouts (B, Q, E)."""

@@ -27,6 +27,15 @@ class Model(nn.Module, ABC):
         logits: Tensor = self.output(self.readouts(src, src_lengths, tgt_in, tgt_lengths))
         return logits
 
+    def attended(
+        self, src: Tensor, src_lengths: Tensor, tgt_in: Tensor, tgt_lengths: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """The readouts, and where attention looked for them: the share of each source position (B, T, S), 0 at padding.
+
+        A row's last `T - tgt_lengths` positions are padding. None without attention.
+        """
+        return self.readouts(src, src_lengths, tgt_in, tgt_lengths), None
+
     def weights(self) -> dict[str, Tensor]:
         """The parameters themselves, by name; tied ones once, under their first name."""
         return {name: parameter.detach() for name, parameter in self.named_parameters()}

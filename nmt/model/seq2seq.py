@@ -32,6 +32,13 @@ class Seq2Seq(Model):
         readouts = self.decoder(tgt_in, self.decoder.start(self.encoder(src, src_lengths)))  # (B, T, E)
         return real_positions(readouts, tgt_lengths)
 
+    def attended(
+        self, src: Tensor, src_lengths: Tensor, tgt_in: Tensor, tgt_lengths: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """As `Model` has it."""
+        readouts, shares = self.decoder.attended(tgt_in, self.decoder.start(self.encoder(src, src_lengths)))
+        return real_positions(readouts, tgt_lengths), shares
+
     def start(self, src: Tensor, src_lengths: Tensor) -> DecoderState:
         """src (B, S), src_lengths (B,) -> the state before the first target token, N = B rows."""
         return self.decoder.start(self.encoder(src, src_lengths))
