@@ -20,17 +20,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from nmt.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 from nmt.engine.engines import EngineKind, engine_for
-from nmt.engine.shortlist import Shortlist, build_shortlist
+from nmt.engine.shortlist import FREQUENT, PER_PIECE, Shortlist
 from nmt.evaluate import TestSet
 from nmt.metrics import score
-from nmt.run_dir import SavedModel, load_model, load_stored_recipe
+from nmt.run_dir import SHORTLIST, SavedModel, load_model, load_stored_recipe
 from nmt.train.prepare import as_test_set, open_test_sets, open_train, open_valid
-from nmt.translator import SHORTLIST, Translation, Translator
+from nmt.train.shortlist import learn_shortlist
+from nmt.translator import Translation, Translator
 
 LATENCY_SENTENCES = 100
 GEMM = 1024  # rows, inner size and columns of the product that shows what the machine can do
@@ -92,18 +91,8 @@ def shortlist_of(run: Path, saved: SavedModel, *, per_piece: int, frequent: int)
     src, tgt = saved.tokenizers.src, saved.tokenizers.tgt
     if (run / SHORTLIST).is_file():
         return Shortlist.from_file(run / SHORTLIST, src_vocab_size=src.vocab_size, tgt_vocab_size=tgt.vocab_size)
-    pairs = open_train(saved.recipe.data).pairs
-    return build_shortlist(
-        [np.array(ids) for ids in src.encode_batch(pairs["src"])],
-        [np.array(ids) for ids in tgt.encode_batch(pairs["tgt"])],
-        src_vocab_size=src.vocab_size,
-        tgt_vocab_size=tgt.vocab_size,
-        eos_id=EOS_ID,
-        never=(PAD_ID, UNK_ID, BOS_ID),
-        per_piece=per_piece,
-        frequent=frequent,
-        copies=saved.tokenizers.joint,
-    )
+    train = open_train(saved.recipe.data)
+    return learn_shortlist(train, saved.tokenizers, per_piece=per_piece, frequent=frequent)
 
 
 def settings_of(
@@ -138,7 +127,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 def startup(run: Path) -> dict[str, float]:
     """Seconds of a fresh process: its imports, then loading the run."""
     code = (
-        "import time; a = time.perf_counter(); import nmt.translator as t; b = time.perf_counter(); "
+        "import time; a = time.perf_counter(); import nmt.loading as t; b = time.perf_counter(); "
         f"t.load({str(run)!r}); print(b - a, time.perf_counter() - b)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -190,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--sentences", type=int, help="only so many of the set")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--per-piece", type=int, default=20, help="of a shortlist that the run does not have")
-    parser.add_argument("--frequent", type=int, default=200, help="of a shortlist that the run does not have")
+    parser.add_argument("--per-piece", type=int, default=PER_PIECE, help="of a shortlist that the run does not have")
+    parser.add_argument("--frequent", type=int, default=FREQUENT, help="of a shortlist that the run does not have")
     options = parser.parse_args(arguments)
     json.dump(bench(options.run, options), sys.stdout, indent=1)
     print()

@@ -156,8 +156,13 @@ class FastEngine:
 
 
 def supports(model: Any) -> bool:
-    """Can an engine be made from this model? It is a plain encoder-decoder then, whatever its encoder and its sizes."""
-    if not isinstance(model, Seq2Seq) or model.output.weight.device.type != "cpu":
+    """Can an engine be made from this model, where it is?"""
+    return is_plain(model) and next(model.parameters()).device.type == "cpu"
+
+
+def is_plain(model: Any) -> bool:
+    """Is it an encoder-decoder that an engine can be made from, whatever its encoder and its sizes?"""
+    if not isinstance(model, Seq2Seq):
         return False
     decoder = model.decoder
     cells = {type(cast(RecurrentLayer, layer).cell) for layer in decoder.stack.layers}

@@ -8,15 +8,15 @@ import math
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nmt.engine.product import Pack
-from nmt.search.scores import Scores, Ways, best_ways, refuse_nonsense
+from nmt.search.scores import Scores, Ways, refuse_nonsense
 
 BLOCK = 32  # columns
-FEW_ROWS = 16  # for which the blocks are more trouble than they save
 CHUNK_ROWS = 160  # at a time, so that their logits stay in the cache
 LARGEST_EXP = 80.0  # exp of what is under it, and sums of those, are float32 numbers
 
@@ -76,11 +76,13 @@ class FullScores:
         """As `Scores` has it."""
         sentences, rows = so_far.shape
         step = max(1, CHUNK_ROWS // rows)
+        if sentences <= step:
+            return self._ways(self.readouts, so_far, width, eos_id, barred)
         parts = [
             self._ways(self.readouts[at * rows : (at + step) * rows], so_far[at : at + step], width, eos_id, barred)
             for at in range(0, sentences, step)
         ]
-        return parts[0] if len(parts) == 1 else Ways(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
+        return Ways(*(torch.cat(fields) for fields in zip(*parts, strict=True)))
 
     def log_probs(self) -> Tensor:
         """(N, V)"""
@@ -91,30 +93,41 @@ class FullScores:
         log_sums = log_sum_exp(logits, small=self.output.small)
         ends = (logits[:, eos_id] - log_sums).view_as(so_far)
         logits.index_fill_(1, barred, -torch.inf)
-        if len(logits) <= FEW_ROWS:
-            ways = best_ways(logits.sub_(log_sums[:, None]), so_far, width=width, ends=ends)
-        else:
-            ways = best_of_blocks(logits, log_sums.view_as(so_far), so_far, width=width, ends=ends)
-        refuse_nonsense(ways.token_log_probs[:, 0])
-        return ways
+        return best_of_blocks(logits, log_sums.view_as(so_far), so_far, width=width, ends=ends)
 
 
 def best_of_blocks(logits: Tensor, log_sums: Tensor, so_far: Tensor, *, width: int, ends: Tensor) -> Ways:
-    """As `best_ways`, from logits (N, V) whose log_probs are `log_sums` (B, R) less; V is a multiple of BLOCK."""
+    """As `best_ways`, from logits (N, V) whose log_probs are `log_sums` (B, R) less; V is a multiple of BLOCK.
+
+    In numpy after the first pass: what is left are a few numbers, on which torch spends more time than they need.
+    """
     sentences, rows = so_far.shape
-    base = so_far - log_sums
-    blocks = logits.view(sentences, rows, -1, BLOCK)
-    per_row = blocks.size(2)
-    tops = (blocks.amax(dim=3) + base[:, :, None]).flatten(1)  # (B, R * blocks of a row)
-    best = tops.topk(min(width, tops.size(1)), dim=1).indices  # (B, W) of the sentence's blocks
-    first = torch.arange(0, tops.numel(), tops.size(1), device=best.device)[:, None]
-    found = logits.view(-1, BLOCK).index_select(0, (best + first).flatten()).view(sentences, -1, BLOCK)  # (B, W, BLOCK)
-    totals = found + base.gather(1, best.div(per_row, rounding_mode="floor"))[:, :, None]
-    totals, index = totals.flatten(1).topk(width, dim=1)
-    block = best.gather(1, index.div(BLOCK, rounding_mode="floor"))  # (B, W)
-    row = block.div(per_row, rounding_mode="floor")
-    token_log_probs = found.flatten(1).gather(1, index) - log_sums.gather(1, row)
-    return Ways(totals, row, block % per_row * BLOCK + index % BLOCK, token_log_probs, ends)
+    sums = log_sums.numpy()  # finite just where no logit is infinite or NaN
+    if not np.isfinite(sums).all():
+        refuse_nonsense(logits.amax(dim=1) - log_sums.flatten())
+    base = so_far.numpy() - sums
+    tops = logits.view(sentences, rows, -1, BLOCK).amax(dim=3).numpy() + base[:, :, None]
+    per_row = tops.shape[2]
+    tops = tops.reshape(sentences, -1)  # (B, R * blocks of a row)
+    count = min(width, tops.shape[1])
+    best = np.argpartition(tops, -count, axis=1)[:, -count:]  # (B, W) of the sentence's blocks
+    sentence = np.arange(sentences)[:, None]
+    assert count * BLOCK >= width, "a beam wider than the vocabulary"
+    found = logits.numpy().reshape(sentences, -1, BLOCK)[sentence, best]  # (B, W, BLOCK)
+    totals = (found + base[sentence, best // per_row][:, :, None]).reshape(sentences, -1)
+    index = np.argpartition(totals, -width, axis=1)[:, -width:]
+    index = index[sentence, np.argsort(-totals[sentence, index], axis=1)]
+    block = best[sentence, index // BLOCK]  # (B, W)
+    row = block // per_row
+    token_log_probs = found.reshape(sentences, -1)[sentence, index] - sums[sentence, row]
+    found_totals, found_ids = totals[sentence, index], block % per_row * BLOCK + index % BLOCK
+    return Ways(
+        torch.from_numpy(found_totals),
+        torch.from_numpy(row),
+        torch.from_numpy(found_ids),
+        torch.from_numpy(token_log_probs),
+        ends,
+    )
 
 
 def is_small(weight: Tensor, bias: Tensor) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from bench_decode import main
 from toy_run import TinyRun
 
-from nmt.translator import load
+from nmt.loading import load
 
 
 def test_a_row_for_each_setting_with_the_bleu_of_what_was_timed(

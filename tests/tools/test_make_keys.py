@@ -4,7 +4,7 @@ from pathlib import Path
 
 from make_keys import keys_table
 
-from nmt.recipe import keys
+from nmt.recipe_keys import keys
 
 
 def test_keys_md_is_what_the_recipe_says() -> None:
