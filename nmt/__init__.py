@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nmt.translator import load, load_ensemble
+    from nmt.loading import load, load_ensemble
 
 __all__ = ["load", "load_ensemble"]
 
@@ -16,5 +16,5 @@ __all__ = ["load", "load_ensemble"]
 def __getattr__(name: str) -> Any:
     """Import torch only when something is loaded, so that `nmt --help` is instant."""
     if name in __all__:
-        return getattr(import_module("nmt.translator"), name)
+        return getattr(import_module("nmt.loading"), name)
     raise AttributeError(f"module 'nmt' has no attribute {name!r}")

@@ -14,7 +14,7 @@ from rich.progress import track
 from nmt.errors import DataError, OutputError
 from nmt.recipe import DataSection, SearchSection
 from nmt.run_dir import MODEL, sha256, write_atomically
-from nmt.translate_file import part_file, part_of, translate_stream
+from nmt.translate_file import part_file, part_of, requests, translate_stream
 from nmt.translator import Translation, Translator
 
 
@@ -60,7 +60,7 @@ def distill(
 
     with part_file(out, resume=resume) as (stream, done):
         _check_part(part, sources, system)
-        translations = translate_stream(translator, iter(sources), stream, form=record, done=done)
+        translations = translate_stream(translator, requests(sources), stream, form=record, done=done)
         shown = console.is_terminal
         for _ in track(translations, "translating", len(sources), done, console=console, disable=not shown):
             pass

@@ -1,22 +1,32 @@
-"""A test set to scores: translate, write down what came out, and score that."""
+"""A test set to scores: translate, write down what came out, and score that; of a language model, its perplexity."""
 
 import json
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from nmt.data.batches import IdTable, collate, plan_batches
 from nmt.errors import CheckpointError, DataError, OutputError
 from nmt.metrics import Score, score
+from nmt.model.build import AnyModel
+from nmt.model.loss import smoothed_loss
+from nmt.model.model import real_positions
 from nmt.recipe import DataSection
-from nmt.run_dir import HYPOTHESES, MODEL, RECIPE, SCORES, sha256, write_json, write_lines
+from nmt.run_dir import HYPOTHESES, MODEL, RECIPE, SCORES, SavedModel, sha256, write_json, write_lines
 from nmt.translator import Translator
 
 METRICS_BY_DEFAULT = ("bleu", "chrf")
+PERPLEXITY = "ppl"
 SYSTEM = "system.json"  # what the scores of a folder that is not a run are the scores of
 
 
@@ -33,7 +43,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class ScoredTestSet:
-    """One row of `scores.json`."""
+    """One row of `scores.json`; beam_size 0: nothing was translated."""
 
     test_set: str
     metric: str
@@ -142,6 +152,66 @@ def evaluate_run(
             evaluation = evaluate(translator, test_set, metrics=metrics, tgt_lang=data.tgt_lang)
         save_evaluation(folder, test_set, evaluation, data)
         rows += evaluation.rows
+    _record(folder, rows, console)
+    return rows
+
+
+def evaluate_language_model(
+    folder: Path, saved: SavedModel, test_sets: Iterable[TestSet], *, console: Console
+) -> list[ScoredTestSet]:
+    """The perplexity of each test set's lines, put into the folder's `scores.json` and shown; the new rows.
+
+    It is per token of the model's own vocabulary, the end of each line counted: only models of one tokenizer compare.
+    """
+    rows = []
+    tokenizer, batch_tokens = saved.tokenizers.tgt, saved.recipe.train.batch_tokens
+    for test_set in test_sets:
+        begin = time.monotonic()
+        tgt = IdTable(saved.tokenizers.encode_pairs(test_set.references, test_set.references)[1])
+        src = no_source(tgt)
+        batches = plan_batches(src.lengths, tgt.lengths, batch_tokens=batch_tokens, seed=0, epoch=0)
+        nll, tokens = forced_nll(saved.model, src, tgt, batches)
+        row = ScoredTestSet(
+            test_set=test_set.name,
+            metric=PERPLEXITY,
+            score=math.exp(min(nll / tokens, 100.0)),
+            signature=f"tokens:{tokens}|eos:yes|tok:{tokenizer.kind}-{tokenizer.vocab_size}|nmt:{version('nmt')}",
+            beam_size=0,
+            sentences=len(tgt),
+            seconds=round(time.monotonic() - begin, 3),
+        )
+        rows.append(row)
+    _record(folder, rows, console)
+    return rows
+
+
+def no_source(tgt: IdTable) -> IdTable:
+    """An empty source for each sentence, which a language model does not read."""
+    return IdTable([[]] * len(tgt))
+
+
+@torch.no_grad()
+def forced_nll(
+    model: AnyModel, src: IdTable, tgt: IdTable, batches: Iterable[NDArray[np.integer]]
+) -> tuple[float, int]:
+    """The summed negative log-likelihood of the targets given the sources, eos counted, and how many tokens these are.
+
+    The model must be in evaluation mode.
+    """
+    device = next(model.parameters()).device
+    total, tokens = 0.0, 0
+    for rows in batches:
+        batch = collate([src[i] for i in rows], [tgt[i] for i in rows]).to(device)
+        readouts = model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
+        out = real_positions(batch.tgt_out, batch.tgt_lengths)
+        loss = smoothed_loss(model.output(readouts), out, label_smoothing=0.0)
+        total += float(loss.nll)
+        tokens += loss.tokens
+    return total, tokens
+
+
+def _record(folder: Path, rows: Sequence[ScoredTestSet], console: Console) -> None:
+    """Put rows into the folder's `scores.json`, and show them."""
     path = folder / SCORES
     beams = {row.test_set: row.beam_size for row in rows}
     kept = [row for row in _stored_rows(path) if beams.get(row["test_set"], row["beam_size"]) == row["beam_size"]]
@@ -150,7 +220,6 @@ def evaluate_run(
     write_json(path, list({**old, **new}.values()))
     if rows:
         show_scores(rows, console)
-    return rows
 
 
 def _stored_rows(path: Path) -> list[dict[str, Any]]:
@@ -169,7 +238,8 @@ def show_scores(rows: Sequence[ScoredTestSet], console: Console) -> None:
         column.justify = "right"
     for row in rows:
         speed = row.sentences / max(row.seconds, 1e-9)
-        numbers = f"{row.score:.2f}", str(row.beam_size), str(row.sentences), f"{row.seconds:.1f}", f"{speed:.0f}"
+        beam, seconds = str(row.beam_size or "-"), f"{row.seconds:.1f}"
+        numbers = f"{row.score:.2f}", beam, str(row.sentences), seconds, f"{speed:.0f}"
         table.add_row(row.test_set, row.metric, *numbers)
     console.print(table)
     for row in rows:

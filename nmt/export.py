@@ -16,8 +16,19 @@ from typing import Any
 
 from nmt.errors import CheckpointError, OutputError
 from nmt.recipe import Recipe
-from nmt.run_dir import FORMAT, MANIFEST, MODEL, RECIPE, SCORES, TOKENIZER, load_model, sha256, write_bytes, write_json
-from nmt.translator import SHORTLIST
+from nmt.run_dir import (
+    FORMAT,
+    MANIFEST,
+    MODEL,
+    RECIPE,
+    SCORES,
+    SHORTLIST,
+    TOKENIZER,
+    load_model,
+    sha256,
+    write_bytes,
+    write_json,
+)
 
 CONFIG, CARD = "config.json", "README.md"
 

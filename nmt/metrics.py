@@ -1,12 +1,16 @@
 """Scores of translations, all from sacreBLEU, each with the signature without which its number means nothing."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+import numpy as np
+from numpy.typing import NDArray
 from sacrebleu.metrics.base import Metric
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
+from sacrebleu.metrics.helpers import extract_all_char_ngrams
 from sacrebleu.metrics.ter import TER
 
 from nmt.errors import DataError, RecipeError
@@ -84,3 +88,38 @@ def score(
         result = metric.corpus_score(hypotheses, [references])
         scores.append(Score(result.name, result.score, str(metric.get_signature())))
     return scores
+
+
+def pairwise_chrf(texts: Sequence[str]) -> NDArray[np.float64]:
+    """chrF2 of each text as a hypothesis (row) with each as its reference (column), 0 to 100: (D, D).
+
+    Equal to sacreBLEU's sentence_score, which cuts both into n-grams anew for each pair: here each text is cut once.
+    """
+    cut = [extract_all_char_ngrams(text, CHRF.CHAR_ORDER) for text in texts]
+    precisions, recalls, orders = np.zeros((3, len(texts), len(texts)))
+    for counters in zip(*cut, strict=True):  # of one order, those of all texts
+        matches, totals = _overlaps(counters)
+        both = (totals[:, None] > 0) & (totals > 0)
+        precisions += matches / np.maximum(totals[:, None], 1)
+        recalls += matches / np.maximum(totals, 1)
+        orders += both
+    precisions, recalls = precisions / np.maximum(orders, 1), recalls / np.maximum(orders, 1)
+    below = CHRF.BETA**2 * precisions + recalls
+    return 100 * (1 + CHRF.BETA**2) * precisions * recalls / np.where(below > 0, below, 1)
+
+
+def _overlaps(counters: Sequence[Counter[str]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Of D texts, how many n-grams each two have in common (D, D), and how many each has (D,).
+
+    The k-th occurrence of an n-gram in a text is a column of its own, so that min(counts) is a product of 0s and 1s.
+    """
+    columns: dict[tuple[str, int], int] = {}
+    rows, places = [], []
+    for row, counter in enumerate(counters):
+        for ngram, count in counter.items():
+            for k in range(count):
+                rows.append(row)
+                places.append(columns.setdefault((ngram, k), len(columns)))
+    occurs = np.zeros((len(counters), len(columns)), dtype=np.float32)  # exact: no text has 2^24 characters
+    occurs[rows, places] = 1
+    return (occurs @ occurs.T).astype(np.float64), occurs.sum(axis=1, dtype=np.float64)

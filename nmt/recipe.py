@@ -3,7 +3,7 @@
 `recipe_file` reads one from TOML; `tools/make_keys.py` writes `recipes/KEYS.md` from here.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -24,6 +24,8 @@ Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidat
 Weights = Annotated[tuple[Annotated[float, Field(gt=0.0)], ...], BeforeValidator(_as_tuple)]
 Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]+)*$")]
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+Placeholder = Literal["braces", "printf", "tags", "urls", "emails", "numbers"]
+Placeholders = Annotated[tuple[Placeholder, ...], BeforeValidator(_one_or_more)]
 
 
 class Section(BaseModel):
@@ -77,15 +79,25 @@ class TokenizerSection(Section):
     sampling: float = Field(
         0.0, ge=0.0, lt=1.0, description="subword sampling in training: unigram's smoothing, BPE's dropout; 0: off"
     )
+    placeholders: Placeholders = Field(
+        (),
+        description="spans that the model sees as symbols, so that they come through unchanged: `{name}`, `%d`, `<b>` "
+        "and `&amp;`, addresses, numbers",
+    )
+    run: str = Field(
+        "",
+        description="folder of a run, as seen from where you are, whose tokenizer is copied, for models that shall "
+        "decode together: all keys here but `sampling` become what they are there; empty: train one",
+    )
 
 
 class ModelSection(Section):
     """The network."""
 
-    architecture: Literal["encoder_decoder", "read_along"] = Field(
+    architecture: Literal["encoder_decoder", "read_along", "language_model"] = Field(
         "encoder_decoder",
-        description="read all, then write; or one network that writes while it reads (keys of encoder and attention "
-        "have no effect there)",
+        description="read all, then write; or one network that writes while it reads; or a language model: no source, "
+        "and perplexity where others have BLEU (keys of encoder and attention have no effect in these two)",
     )
     wait: int = Field(3, ge=0, description="read_along: source tokens read without writing")
     cell: Literal["rnn", "gru", "lstm", "lnlstm"] = Field(
@@ -118,6 +130,11 @@ class ModelSection(Section):
     dropout_kind: Literal["locked", "plain"] = Field("locked", description="one mask a sentence, or one a position")
     word_dropout: Share = Field(0.0, description="share of words whose embedding is 0 in training")
     state_dropout: Share = Field(0.0, description="on the recurrent state, one mask a sentence (slower: not fused)")
+
+    @property
+    def translates(self) -> bool:
+        """False of a language model: no source, no BLEU, perplexity in their place."""
+        return self.architecture != "language_model"
 
 
 class TrainSection(Section):
@@ -192,10 +209,44 @@ class SearchSection(Section):
         "average", description="divisor of a hypothesis' log-probability"
     )
     length_alpha: float = Field(0.6, ge=0.0, description="exponent of the gnmt penalty")
+    coverage_penalty: float = Field(
+        0.0, ge=0.0, description="weight by which finished hypotheses lose that leave source tokens unattended; 0: off"
+    )
+    min_length: int = Field(0, ge=0, description="shortest translation, in tokens")
     max_length_ratio: float = Field(2.0, gt=0.0, description="longest translation: this times the source's tokens ...")
     max_length_offset: int = Field(10, ge=0, description="... plus this")
-    max_src_tokens: int = Field(200, ge=8, description="longer lines are cut between words and translated in pieces")
+    block_ngrams: int = Field(0, ge=0, description="no n-gram of so many tokens twice in a translation; 0: off")
+    repetition_penalty: float = Field(
+        1.0, ge=1.0, description="log-probabilities of tokens that the translation has already times this; 1: off"
+    )
+    diverse_groups: int = Field(
+        1, ge=1, description="groups that the beam is cut into, each unlike those before it; a divisor of `beam_size`"
+    )
+    diverse_strength: float = Field(
+        0.5, ge=0.0, description="what a token costs in a group for each time that an earlier group takes it"
+    )
+    sample: bool = Field(False, description="draw at random in place of searching for the best")
+    temperature: float = Field(1.0, gt=0.0, description="sample: under 1 more probable tokens, over 1 more surprising")
+    top_k: int = Field(0, ge=0, description="sample: from so many of the best tokens; 0: from all")
+    top_p: float = Field(1.0, gt=0.0, le=1.0, description="sample: from the best tokens that hold this probability")
+    seed: int = Field(1, ge=0, le=2**31, description="sample: with a line's number, decides what is drawn for it")
+    mbr_samples: int = Field(
+        0, ge=0, description="draw so many translations and take the one most like the others, by chrF; 0: off"
+    )
+    max_src_tokens: int = Field(200, ge=8, description="longer lines are translated sentence by sentence")
     batch_size: int = Field(64, ge=1, description="sentences decoded together")
+
+    def plain(self, beam_size: int) -> "SearchSection":
+        """A search for the best alone, within the same limits."""
+        kept = (
+            "length_penalty",
+            "length_alpha",
+            "max_length_ratio",
+            "max_length_offset",
+            "max_src_tokens",
+            "batch_size",
+        )
+        return SearchSection(beam_size=beam_size, **{key: getattr(self, key) for key in kept})
 
 
 class Recipe(Section):
@@ -220,53 +271,3 @@ def sections() -> dict[str, type[Section]]:
     """The sections of a recipe by name, in order."""
     found = {name: field.annotation for name, field in Recipe.model_fields.items()}
     return {name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, Section)}
-
-
-def keys() -> dict[str, Any]:
-    """Every key a recipe may have, as `section.key`, with pydantic's description of it."""
-    found = {"name": Recipe.model_fields["name"]}
-    for section, kind in sections().items():
-        found |= {f"{section}.{name}": field for name, field in kind.model_fields.items()}
-    return found
-
-
-_TYPE_NAMES = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-_BOUNDS = {"ge": "at least", "gt": "over", "le": "at most", "lt": "under"}
-
-
-def allowed(key: str) -> str:
-    """What may stand at `section.key`, in words: `whole number, at least 1`."""
-    field = keys()[key]
-    choices = get_args(field.annotation)
-    if choices and all(isinstance(choice, str) for choice in choices):
-        return " | ".join(f'"{choice}"' for choice in choices)
-    if key.startswith("data.") and key.endswith("_lang"):
-        return 'language code, such as "de" or "pt-BR"'
-    if key == "data.weights":
-        return "list of numbers, each over 0.0"
-    if field.annotation not in _TYPE_NAMES:
-        one_or_more = "one or more " if any(hasattr(item, "min_length") for item in field.metadata) else ""
-        return "table of texts" if key == "data.hub" else f"text or list of {one_or_more}texts, none empty"
-    bounds = [
-        f"{words} {getattr(constraint, bound)}"
-        for constraint in field.metadata
-        for bound, words in _BOUNDS.items()
-        if hasattr(constraint, bound)
-    ]
-    return ", ".join([_TYPE_NAMES[field.annotation], *bounds])
-
-
-def toml_value(value: Any) -> str:
-    """A recipe's value as TOML writes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = "".join(
-            f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else "\\" * (c in '"\\') + c for c in value
-        )
-        return f'"{escaped}"'
-    if isinstance(value, tuple):
-        return "[" + ", ".join(toml_value(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{toml_value(key)} = {toml_value(item)}" for key, item in value.items()) + "}"
-    return repr(value)

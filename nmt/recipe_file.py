@@ -3,7 +3,7 @@
 import difflib
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nmt.errors import RecipeError
-from nmt.recipe import Recipe, allowed, keys, sections, toml_value
+from nmt.recipe import Recipe, sections
+from nmt.recipe_keys import allowed, keys, toml_value
 from nmt.recipe_rules import conflicts
 
 LARGEST_RECIPE_BYTES = 1 << 20
@@ -86,6 +87,16 @@ def recipe_toml(recipe: Recipe) -> str:
 def flat(recipe: Recipe) -> dict[str, Any]:
     """Every value by its `section.key`."""
     return {key: _look_up(recipe, key) for key in keys()}
+
+
+def with_search(recipe: Recipe, given: Mapping[str, Any], *, origin: str = "given") -> Recipe:
+    """The recipe with these keys of its [search] section in place of its own.
+
+    Raises RecipeError as `load_recipe`, where `origin` says where they come from.
+    """
+    changes = {f"search.{key}": value for key, value in given.items()}
+    values = flat(recipe) | changes
+    return _check(values, dict.fromkeys(values, recipe.name) | dict.fromkeys(changes, origin))
 
 
 def differences(old: Recipe, new: Recipe) -> dict[str, tuple[Any, Any]]:

@@ -11,9 +11,13 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
         faults.append('model.tie = "all" shares one embedding: it needs tokenizer.joint = true (or tie = "tgt")')
     if values["tokenizer.sampling"] != 0 and values["tokenizer.kind"] in ("char", "word"):
         faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{values["tokenizer.kind"]}"')
+    if values["tokenizer.placeholders"] and values["tokenizer.kind"] == "word":
+        faults.append('tokenizer.placeholders are parts of words: they need a kind other than "word"')
     if values["train.agreement"] != 0 and _are_sizes(values, "train.sampled_softmax"):
         faults.append("train.agreement compares whole distributions: it needs train.sampled_softmax = 0")
     faults += _mixing_conflicts(values)
+    faults += _search_conflicts({key.removeprefix("search."): value for key, value in values.items()}, values)
+    faults += _language_model_conflicts(values)
     return faults + _model_conflicts({key.removeprefix("model."): value for key, value in values.items()})
 
 
@@ -27,6 +31,21 @@ def _mixing_conflicts(values: Mapping[str, Any]) -> list[str]:
         faults.append(f"data.weights has {len(weights)} numbers for {count} texts of data.train: it needs one each")
     if _is_number(temperature) and temperature > 1:
         faults.append("data.weights and data.temperature both set the shares of the training texts: use one of them")
+    return faults
+
+
+def _language_model_conflicts(values: Mapping[str, Any]) -> list[str]:
+    if values["model.architecture"] != "language_model":
+        return []
+    faults = []
+    src, tgt = values["data.src_lang"], values["data.tgt_lang"]
+    if isinstance(src, str) and isinstance(tgt, str) and src != tgt:
+        faults.append(
+            'model.architecture = "language_model" learns one language: it needs data.src_lang = data.tgt_lang, which '
+            f'are "{src}" and "{tgt}"'
+        )
+    if values["tokenizer.joint"] is False and not values["tokenizer.run"]:
+        faults.append('model.architecture = "language_model" has one vocabulary: it needs tokenizer.joint = true')
     return faults
 
 
@@ -52,6 +71,25 @@ def _model_conflicts(model: Mapping[str, Any]) -> list[str]:
         faults.append("model.kernel_size must be odd, so that a position looks equally far to both sides")
     if model["encoder"] == "convolutional" and model["reverse_source"] is True:
         faults.append('model.reverse_source is about the order of reading: it needs encoder = "recurrent"')
+    return faults
+
+
+def _search_conflicts(search: Mapping[str, Any], values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    draws = search["sample"] is True or _is_number(search["mbr_samples"])
+    covers = _is_number(search["coverage_penalty"])
+    sizes = _are_sizes(search, "beam_size", "diverse_groups")
+    if sizes and search["beam_size"] % search["diverse_groups"] != 0:
+        faults.append(
+            f"search.diverse_groups = {search['diverse_groups']} does not divide search.beam_size = "
+            f"{search['beam_size']}: every group has equally many hypotheses"
+        )
+    if draws and sizes and search["diverse_groups"] > 1:
+        faults.append("search.diverse_groups cuts up a beam: it needs search.sample = false and no search.mbr_samples")
+    if draws and covers:
+        faults.append("search.coverage_penalty chooses in a beam: it needs search.sample = false and no mbr_samples")
+    if covers and values["model.attention"] == "none":
+        faults.append('search.coverage_penalty reads attention: it needs model.attention other than "none"')
     return faults
 
 

@@ -3,6 +3,7 @@
 recipe.toml          the resolved recipe
 tokenizer/           the trained tokenizer
 model.safetensors    the best model so far
+shortlist.safetensors   which target pieces each source piece may become, where the model can use it
 manifest.json        SHA-256 of the files above, checked whenever they are loaded
 checkpoints/         the training state after some steps, each in a folder of its own: checkpoint.py
 metrics.jsonl        one JSON object a line, in the order of the steps
@@ -28,7 +29,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 
-from nmt.data.tokenizer import TokenizerPair
+from nmt.data.tokenizer import Tokenizer, TokenizerPair
 from nmt.errors import CheckpointError, OutputError, RecipeError
 from nmt.model.build import AnyModel, build_model
 from nmt.recipe import Recipe
@@ -36,6 +37,7 @@ from nmt.recipe_file import load_resolved, recipe_toml
 
 FORMAT = 1  # of the run folder; a reader refuses a newer one
 RECIPE, TOKENIZER, MODEL, CHECKPOINTS = "recipe.toml", "tokenizer", "model.safetensors", "checkpoints"
+SHORTLIST = "shortlist.safetensors"
 MANIFEST, METRICS, HYPOTHESES, SCORES = "manifest.json", "metrics.jsonl", "hypotheses", "scores.json"
 LOCK = ".lock"
 TEMPORARY = ".*.tmp"  # what a kill in the middle of an atomic write leaves behind
@@ -138,22 +140,77 @@ def save_model(run: Path, weights: Mapping[str, Tensor]) -> None:
     """
     content = tensor_bytes({name: tensor.contiguous().cpu() for name, tensor in weights.items()})
     files = [run / RECIPE, *sorted(file for file in (run / TOKENIZER).iterdir() if not file.match(TEMPORARY))]
-    sums = {file.relative_to(run).as_posix(): sha256(file) for file in files}
-    sums[MODEL] = hashlib.sha256(content).hexdigest()
+    _publish(run, MODEL, content, [*files, *(file for file in [run / SHORTLIST] if file.exists())])
+
+
+def save_shortlist(run: Path, content: bytes) -> None:
+    """Publish a shortlist beside the run's model, which stays loadable whenever this is killed.
+
+    Raises CheckpointError where the folder holds no sound model.
+    """
+    _check_manifest(run)
+    listed = json.loads((run / MANIFEST).read_bytes())["files"]
+    _publish(run, SHORTLIST, content, [run / file for file in listed if file != SHORTLIST])
+
+
+def has_shortlist(run: Path) -> bool:
+    """Has the run a shortlist that its manifest lists? Raises CheckpointError where the folder holds no sound model."""
+    _check_manifest(run)
+    return SHORTLIST in json.loads((run / MANIFEST).read_bytes())["files"]
+
+
+def _publish(run: Path, name: str, content: bytes, others: Iterable[Path]) -> None:
+    """Write a file that the manifest lists besides `others`; at every moment one of the two manifests is right."""
+    sums = {file.relative_to(run).as_posix(): sha256(file) for file in others if file != run / name}
+    sums[name] = hashlib.sha256(content).hexdigest()
     following = run / (MANIFEST + _NEXT)
     if following.exists() and not _faults(run, following.name):  # a kill came before it could become the manifest
         following.replace(run / MANIFEST)
     write_json(following, {"format": FORMAT, "nmt": version("nmt"), "files": sums})
-    write_bytes(run / MODEL, content)
+    write_bytes(run / name, content)
     following.replace(run / MANIFEST)
     sync_file(run)
 
 
 def load_model(run: Path) -> SavedModel:
-    """Check and load a run's model. Nothing in the folder is executed, and nothing outside it is read.
+    """Check and load a run's translation model. Nothing in the folder is executed, and nothing outside it is read.
 
-    Raises CheckpointError where something is missing, damaged, made by a newer nmt or reaches outside the folder.
+    Raises CheckpointError where something is missing, damaged, made by a newer nmt or reaches outside the folder, and
+    for a language model.
     """
+    saved = load_any_model(run)
+    if not saved.recipe.model.translates:
+        raise CheckpointError(
+            f"{run}: a language model of {saved.recipe.data.tgt_lang}, which translates nothing: name a translation "
+            f"model's run, which this one can help as its --lm; the perplexity of this one stands in {run / SCORES}"
+        )
+    return saved
+
+
+def load_language_model(run: Path, *, beside: SavedModel) -> SavedModel:
+    """Load a language model to help the translation model `beside`.
+
+    Raises CheckpointError as `load_model` does, for a translation model, and where the two write with two tokenizers.
+    """
+    saved = load_any_model(run)
+    if saved.recipe.model.translates:
+        raise CheckpointError(f"{run}: a translation model; a language model is wanted: `nmt train lm-en` makes one")
+    if not same_vocabulary(saved.tokenizers.tgt, beside.tokenizers.tgt):
+        raise CheckpointError(
+            f"{run}: its tokenizer is not the one that {beside.recipe.name} writes {beside.recipe.data.tgt_lang} with: "
+            "train the language model again with tokenizer.run = the folder of that translation run"
+        )
+    return saved
+
+
+def same_vocabulary(one: Tokenizer, other: Tokenizer) -> bool:
+    """Does an id mean the same text in both, and a text become the same ids?"""
+    ours, theirs = ((side.model, side.kind, side.normalization, side.placeholders) for side in (one, other))
+    return ours == theirs
+
+
+def load_any_model(run: Path) -> SavedModel:
+    """As `load_model`, of a translation model or of a language model."""
     if not run.is_dir():
         raise CheckpointError(f"{run}: there is no such run folder; `nmt train` makes one")
     _check_manifest(run)

@@ -2,20 +2,33 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from signal import SIGINT
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from nmt.errors import DataError, Interrupted, OutputError
-from nmt.translator import Translation, Translator
+from nmt.passages import Request
+from nmt.run_dir import sha256, write_json
+from nmt.translator import Translation
 
 Format = Callable[
     [int, Sequence[Translation]], str
 ]  # (line number from 0, its translations) -> text, line ends counted
+
+
+class Translates(Protocol):
+    """A `Translator`, or several processes of them."""
+
+    def translations(
+        self, lines: Iterable[Request], *, n_best: int, read_ahead: int | None, alignments: bool
+    ) -> Iterator[list[Translation]]:
+        """As `Translator.translations`."""
+        ...
 
 
 def as_text(_number: int, translations: Sequence[Translation]) -> str:
@@ -36,28 +49,80 @@ def as_json(_number: int, translations: Sequence[Translation]) -> str:
     return json.dumps(best, ensure_ascii=False) + "\n"
 
 
+def requests(lines: Iterable[str], prefixes: Iterable[str] | None = None) -> Iterator[Request]:
+    """Lines with their numbers and, where there are prefixes, how their translations must begin.
+
+    Raises DataError where there is not one prefix a line.
+    """
+    nothing = object()
+    for number, (line, prefix) in enumerate(zip_longest(lines, prefixes or (), fillvalue=nothing)):
+        if prefixes is not None and nothing in (line, prefix):
+            which, count = ("prefixes", "lines") if prefix is nothing else ("lines", "prefixes")
+            raise DataError(f"--prefixes: only {number} {which}, but more {count}; give one a line, blank or not")
+        yield Request(str(line), number, "" if prefix is nothing else str(prefix))
+
+
 def translate_stream(
-    translator: Translator,
-    lines: Iterator[str],
+    translator: Translates,
+    lines: Iterable[Request],
     out: BinaryIO,
     *,
     form: Format,
     n_best: int = 1,
     read_ahead: int | None = None,
+    alignments: bool = False,
     done: int = 0,
 ) -> Iterator[list[Translation]]:
     """Write the translation of each line to `out`, in order, and yield it; the first `done` lines are passed over.
 
     `read_ahead` limits how many lines are read before the first of them is answered (1 for a person at a terminal).
     """
+    lines = iter(lines)
     passed = sum(1 for _ in islice(lines, done))
     if passed < done:
         raise DataError(
             f"--resume: {done} lines are translated already, but the input has only {passed}: is it another file?"
         )
-    for number, found in enumerate(translator.translations(lines, n_best=n_best, read_ahead=read_ahead), start=done):
-        out.write(form(number, found).encode("utf-8"))
+    numbers: deque[int] = deque()
+
+    def noted() -> Iterator[Request]:
+        for request in lines:
+            numbers.append(request.number)
+            yield request
+
+    for found in translator.translations(noted(), n_best=n_best, read_ahead=read_ahead, alignments=alignments):
+        out.write(form(numbers.popleft(), found).encode("utf-8"))
         yield found
+
+
+def shard_range(lines: Iterable[str], shard: int, shards: int) -> tuple[int, int]:
+    """Where a shard, counted from 1, begins and ends among the lines: ranges that differ by one line at most."""
+    total = sum(1 for _ in lines)
+    return (shard - 1) * total // shards, shard * total // shards
+
+
+def shard_of(path: Path, shard: int, shards: int) -> Path:
+    """Where the translation of a shard stands; in the order of the names, they are the whole: `cat OUTPUT.*-of-8`."""
+    return path.with_name(f"{path.name}.{shard:0{len(str(shards))}}-of-{shards}")
+
+
+def marker_of(path: Path) -> Path:
+    """What says that a shard is whole: its lines and its SHA-256."""
+    return path.with_name(f"{path.name}.done")
+
+
+def is_done(path: Path) -> bool:
+    """Is a shard there, and the one that its marker speaks of?"""
+    try:
+        marker = json.loads(marker_of(path).read_bytes())
+        return bool(marker["sha256"] == sha256(path))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def mark_done(path: Path, lines: int) -> None:
+    """Say that a shard is whole."""
+    write_json(marker_of(path), {"lines": lines, "sha256": sha256(path)})
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import pytest
 import torch
 from toy_run import TinyRun, nmt, phrasebook, write_recipe
 
-from nmt.translator import Translator, load
+from nmt.loading import load
+from nmt.translator import Translator
 
 LOCAL_HOSTS = ("127.0.0.1", "::1", "localhost", "", None)
 

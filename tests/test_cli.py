@@ -16,8 +16,9 @@ from toy_ensemble import sibling, stranger
 from toy_run import Result, TinyRun, nmt
 
 from nmt.cli import nmt as commands
+from nmt.decoding import TOKENS
+from nmt.loading import load_ensemble
 from nmt.search.ensemble import COMBINATIONS
-from nmt.translator import load_ensemble
 
 PROCESS_SECONDS = 60  # more than any of these takes on a busy machine
 NMT = [sys.executable, "-m", "nmt"]
@@ -145,10 +146,10 @@ def test_the_combinations_offered_are_those_there_are() -> None:
 
 
 def test_translations_that_were_cut_off_are_warned_of(tiny: TinyRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.translator.EOS_ID", 4)  # this model has another end: none of its translations comes to it
+    monkeypatch.setitem(TOKENS, "eos_id", 4)  # this model has another end: none of its translations comes to it
     result = nmt("translate", tiny.run, "--beam-size", 1, stdin=b"Er kommt.\n\nSie kommt.\n")
     assert result.code == 0
-    assert "warning: 2 translations reached the length limit" in result.err
+    assert "warning: translations that reached the length limit and were cut off: 2 (lines 1, 3)" in result.err
 
 
 def test_a_reader_that_has_seen_enough_ends_the_command_with_141_and_in_silence(tiny: TinyRun, tmp_path: Path) -> None:
@@ -212,7 +213,7 @@ def test_the_engine_that_is_asked_for_decodes(tiny: TinyRun, tmp_path: Path, com
 
     extra = {"translate": [], "evaluate": [], "distill": [tmp_path / "out"]}[command]
     run = shutil.copytree(tiny.run, tmp_path / "run")
-    with mock.patch("nmt.translator.load_ensemble", noted):
+    with mock.patch("nmt.loading.load_ensemble", noted):
         for option in ([], ["--engine", "exact"], ["--engine", "int8"]):
             result = nmt(command, run, *extra, *option, stdin=b"Er kommt.\n")
             assert result.code == 0, result.err

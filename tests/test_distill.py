@@ -17,10 +17,11 @@ from toy_run import TinyRun, nmt, read, write_pairs
 from nmt.data.lines import read_lines
 from nmt.distill import Distilled, distill, system_of
 from nmt.errors import DataError, Interrupted, OutputError
+from nmt.loading import load_ensemble
 from nmt.recipe import DataSection
 from nmt.run_dir import load_stored_recipe
 from nmt.train.prepare import open_corpora
-from nmt.translator import Translator, load_ensemble
+from nmt.translator import Translator
 
 DATA = DataSection(src_lang="de", tgt_lang="en", train=("train",), valid=("valid",))
 SYSTEM = "5ea1"
@@ -98,7 +99,7 @@ def test_lines_of_ones_own_are_translated_in_place_of_the_training_text(
 def test_several_runs_teach_together(tiny: TinyRun, tmp_path: Path) -> None:
     other = sibling(tiny.run, tmp_path / "other")
     assert nmt("distill", tiny.run, tmp_path / "out", "--ensemble", other, "--beam-size", 2).code == 0
-    together = load_ensemble([tiny.run, other], beam_size=2).translate(tiny.sources)
+    together = load_ensemble([tiny.run, other], search={"beam_size": 2}).translate(tiny.sources)
     assert [tgt for _, tgt in pairs_of(tmp_path / "out")] == together
 
 

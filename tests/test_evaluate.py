@@ -15,8 +15,9 @@ from toy_run import TinyRun, nmt, write_pairs
 
 from nmt.errors import DataError
 from nmt.evaluate import TestSet, evaluate
+from nmt.loading import load_ensemble
 from nmt.run_dir import sha256
-from nmt.translator import Translator, load_ensemble
+from nmt.translator import Translator
 
 FIELDS = ["test_set", "metric", "score", "signature", "beam_size", "sentences", "seconds"]
 

@@ -12,8 +12,8 @@ from toy_run import TinyRun, flip
 from nmt.engine.shortlist import Shortlist
 from nmt.errors import CheckpointError, OutputError
 from nmt.export import export
-from nmt.run_dir import sha256
-from nmt.translator import load
+from nmt.loading import load
+from nmt.run_dir import load_model, save_model, save_shortlist, sha256
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def run(tiny: TinyRun, tmp_path: Path) -> Path:
     run = Path(shutil.copytree(tiny.run, tmp_path / "run"))
     size = load(run).tokenizers.src.vocab_size
     shortlist = Shortlist(torch.randint(4, size, (size, 5)), torch.arange(3, 40))
-    (run / "shortlist.safetensors").write_bytes(shortlist.to_bytes())
+    save_shortlist(run, shortlist.to_bytes())
     return run
 
 
@@ -82,7 +82,9 @@ def test_what_was_changed_afterwards_is_refused_by_name(run: Path, tmp_path: Pat
 
 def test_an_export_over_an_earlier_one_replaces_it(run: Path, tmp_path: Path) -> None:
     out = export(run, tmp_path / "out")
+    weights = load_model(run).model.weights()
     (run / "shortlist.safetensors").unlink()
+    save_model(run, weights)  # which lists what is there
     export(run, out)
     assert "shortlist.safetensors" not in files_in(out)
     load(out)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from nmt.model.build import build_model
-from nmt.recipe import DataSection, ModelSection, Recipe, Section, TrainSection, allowed, keys, sections
-from nmt.recipe import toml_value as as_toml
+from nmt.recipe import DataSection, ModelSection, Recipe, Section, TrainSection, sections
+from nmt.recipe_keys import allowed, keys
+from nmt.recipe_keys import toml_value as as_toml
 
 DATA = {"src_lang": "de", "tgt_lang": "en", "train": "train", "valid": "valid"}
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.errors import RecipeError
-from nmt.recipe import Recipe, allowed, keys, toml_value
+from nmt.recipe import Placeholder, Recipe
 from nmt.recipe_file import differences, find_recipe, flat, load_recipe, recipe_toml
+from nmt.recipe_keys import allowed, keys, toml_value
 from nmt.recipe_rules import memory_dim
 
 SHIPPED = sorted((Path(__file__).parents[1] / "recipes").glob("*.toml"))
@@ -43,12 +44,12 @@ def fault(path: str, *overrides: str) -> str:
 def test_all_faults_are_named_at_once_each_with_origin_found_allowed_and_a_near_miss(tmp_path: Path) -> None:
     text = 'nam = "x"\n[data]\nsrc_lang = "de"\ntrain = "t"\nvalid = []\n[train]\noptimizer = "adm"\nlerning_rate = 1\n'
     path = write(tmp_path, text + "max_steps = -3\n[modle]\ntie = 1\n")
-    assert fault(path, "train.seed=no", "search.seed=1").splitlines() == [
+    assert fault(path, "train.seed=no", "search.patience=1").splitlines() == [
         "the recipe has 9 faults:",
         f"  nam ({path}): there is no such key; did you mean name?",
         f"  train.lerning_rate ({path}): there is no such key; did you mean train.learning_rate?",
         f"  modle.tie ({path}): there is no such key; did you mean model.tie?",
-        "  search.seed (--set): there is no such key; did you mean train.seed?",
+        "  search.patience (--set): there is no such key; did you mean train.patience?",
         '  data.tgt_lang: missing; allowed: language code, such as "de" or "pt-BR"',
         f"  data.valid ({path}): found []; allowed: text or list of one or more texts, none empty",
         "  train.seed (--set): found 'no'; allowed: whole number, at least 0, at most 2147483648",
@@ -103,6 +104,7 @@ OWN_FORMS: dict[str, st.SearchStrategy[Any]] = {
     "data.folder": file_names.map(lambda name: str(Path("/", name).resolve())),  # as a resolved recipe has it
     "data.hub": st.dictionaries(words, words, max_size=3),
     "data.weights": st.just(()),  # others must be as many as there are texts
+    "tokenizer.placeholders": st.lists(st.sampled_from(get_args(Placeholder)), unique=True),
 }
 
 
@@ -175,6 +177,17 @@ def right_recipes(draw: st.DrawFn) -> Recipe:
     model["attention_heads"] = 1 if model["decoder_dim"] % model["attention_heads"] else model["attention_heads"]
     model["kernel_size"] |= 1
     model["reverse_source"] &= model["encoder"] == "recurrent"
+    if model["architecture"] == "language_model":
+        nested["data"]["src_lang"] = nested["data"]["tgt_lang"]
+        nested["tokenizer"]["joint"] = True
+    if nested["tokenizer"]["kind"] == "word":
+        nested["tokenizer"]["placeholders"] = ()
+    search = nested["search"]
+    search["beam_size"] *= search["diverse_groups"]
+    if search["sample"] or search["mbr_samples"]:
+        search["diverse_groups"] = 1
+    if search["sample"] or search["mbr_samples"] or model["attention"] == "none":
+        search["coverage_penalty"] = 0.0
     return Recipe.model_validate(nested)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from toy_run import TinyRun, nmt
 
 from nmt.errors import DataError, Interrupted, OutputError
-from nmt.translate_file import as_n_best, as_text, output_file, translate_stream
+from nmt.translate_file import as_n_best, as_text, output_file, requests, translate_stream
 from nmt.translator import Translator
 
 FIRST = b"Eins.\n"  # so that nothing drawn stands where the kind of a file is told, by its first bytes
@@ -84,7 +84,8 @@ def test_json_lines_hold_the_plain_text_and_log_probs_that_make_the_score(
 
 def test_json_of_a_blank_line_is_an_object_too(tiny: TinyRun) -> None:
     [found] = nmt("translate", tiny.run, "--json", stdin=b"\n").lines
-    assert json.loads(found) == {"text": "", "score": 0.0, "tokens": [], "token_log_probs": [], "flags": []}
+    blank = {"text": "", "score": 0.0, "tokens": [], "token_log_probs": [], "flags": [], "alignment": []}
+    assert json.loads(found) == blank
 
 
 def test_n_best_lines_are_number_text_score_best_first_and_begin_with_the_plain_text(
@@ -158,7 +159,7 @@ def test_an_output_that_is_there_stays_whole_until_the_new_one_is(translator: Tr
     out = tmp_path / "out.en"
     out.write_text("of before\n")
     with output_file(out, resume=False) as (stream, _):
-        for _ in translate_stream(translator, iter(["Er kommt.", "Sie kommt."]), stream, form=as_text):
+        for _ in translate_stream(translator, requests(["Er kommt.", "Sie kommt."]), stream, form=as_text):
             stream.flush()
             assert out.read_text() == "of before\n"
     assert len(out.read_text().split("\n")) == 3
@@ -170,7 +171,7 @@ def test_an_interruption_leaves_the_lines_so_far_in_the_part_and_the_output_as_i
     out = tmp_path / "out.en"
     out.write_text("of before\n")
     with pytest.raises(Interrupted, match="--resume goes on"), output_file(out, resume=False) as (stream, _):
-        for number, _ in enumerate(translate_stream(translator, iter(["Er kommt."] * 5), stream, form=as_text)):
+        for number, _ in enumerate(translate_stream(translator, requests(["Er kommt."] * 5), stream, form=as_text)):
             if number == 2:
                 raise KeyboardInterrupt
     assert out.read_text() == "of before\n"
@@ -226,10 +227,10 @@ def test_an_output_that_is_no_file_is_refused_and_never_replaced(output: str, tm
 
 def test_lines_are_numbered_from_the_first_of_the_input_also_after_those_passed_over(translator: Translator) -> None:
     out = io.BytesIO()
-    list(translate_stream(translator, iter(["a", "b", "c", "d"]), out, form=as_n_best, done=2))
+    list(translate_stream(translator, requests(["a", "b", "c", "d"]), out, form=as_n_best, done=2))
     assert [line.split(b" ||| ")[0] for line in out.getvalue().splitlines()] == [b"2", b"3"]
 
 
 def test_an_input_shorter_than_what_is_done_is_refused(translator: Translator) -> None:
     with pytest.raises(DataError, match="has only 2"):
-        list(translate_stream(translator, iter(["a", "b"]), io.BytesIO(), form=as_text, done=3))
+        list(translate_stream(translator, requests(["a", "b"]), io.BytesIO(), form=as_text, done=3))

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nmt.recipe import Recipe, allowed, sections, toml_value
+from nmt.recipe import Recipe, sections
+from nmt.recipe_keys import allowed, toml_value
 
 
 def keys_table() -> str:

@@ -9,8 +9,11 @@ from nmt.cli.distill import distill
 from nmt.cli.evaluate import evaluate
 from nmt.cli.export import export
 from nmt.cli.inspect import inspect
+from nmt.cli.score import rescore, score
+from nmt.cli.shortlist import shortlist
 from nmt.cli.train import train
 from nmt.cli.translate import translate
+from nmt.cli.tune import tune
 from nmt.errors import NmtError
 
 # A thread with nothing to do spins so long before it sleeps. With OpenMP's own count, training on all cores falls to
@@ -27,7 +30,7 @@ def nmt() -> None:
     """Recurrent neural machine translation: raw text to a scored translator."""
 
 
-for command in (train, translate, evaluate, distill, inspect, export):
+for command in (train, translate, evaluate, distill, inspect, export, score, rescore, tune, shortlist):
     nmt.add_command(command)
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from nmt.cli.options import Decoding, decoding_options, load
+from nmt.cli.options import Decoding, Sectioned, decoding_options, load
 
 
-@click.command()
+@click.command(cls=Sectioned)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--src", type=click.Path(path_type=Path), help="Lines to translate.  [default: RUN's training text]")

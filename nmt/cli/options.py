@@ -1,7 +1,8 @@
-"""Options that several commands have."""
+"""Options that several commands have, in the sections in which their help shows them."""
 
 import functools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,24 +14,30 @@ if TYPE_CHECKING:
     from nmt.search.ensemble import Combination
     from nmt.translator import Translator
 
+Decorator = Callable[[Any], Any]
+
 
 @dataclass(frozen=True)
 class Decoding:
-    """Which runs decode beside the one that a command names, and how all of them do; None: as the recipe has it."""
+    """Which runs decode beside the one that a command names, and how all of them do; search: keys of the recipe."""
 
     ensemble: tuple[Path, ...]
     combination: "Combination | None"
+    lm: Path | None
+    lm_weight: float | None
+    glossary: Path | None
+    keep: tuple[str, ...]
     engine: "EngineKind"
-    beam_size: int | None
-    batch_size: int | None
+    shortlist: bool
     threads: int | None
+    search: dict[str, Any]
 
     def runs(self, run: Path) -> list[Path]:
         """All run folders, the named one first."""
         return [run, *self.ensemble]
 
 
-_DECODING = [
+MODELS = [
     click.option(
         "--ensemble",
         multiple=True,
@@ -44,6 +51,89 @@ _DECODING = [
         help="What they average: probabilities, or log-probabilities.  [default: linear]",
     ),
     click.option(
+        "--lm",
+        metavar="RUN3",
+        type=click.Path(path_type=Path),
+        help="The run of a language model with RUN's tokenizer, that has a say in each token (shallow fusion).",
+    ),
+    click.option(
+        "--lm-weight", type=click.FloatRange(min=0.0), help="Weight of its log-probabilities.  [default: 0.1]"
+    ),
+]
+SEARCH = [
+    click.option(
+        "--beam-size", type=click.IntRange(min=1), help="Hypotheses kept a step; 1: greedy.  [default: the recipe's]"
+    ),
+    click.option(
+        "--length-penalty",
+        type=click.Choice(["none", "average", "gnmt"]),
+        help="Divisor of a hypothesis' log-probability: 1, its length, or ((5 + length) / 6) ** alpha.",
+    ),
+    click.option("--length-alpha", type=click.FloatRange(min=0.0), help="The alpha of gnmt."),
+    click.option(
+        "--coverage-penalty",
+        type=click.FloatRange(min=0.0),
+        help="Weight by which finished hypotheses lose that leave source tokens unattended; 0: off.",
+    ),
+    click.option("--min-length", type=click.IntRange(min=0), help="Shortest translation, in tokens."),
+    click.option(
+        "--max-length-ratio",
+        type=click.FloatRange(min=0.0, min_open=True),
+        help="Longest translation: this times the source's tokens ...",
+    ),
+    click.option("--max-length-offset", type=click.IntRange(min=0), help="... plus this."),
+    click.option(
+        "--block-ngrams", type=click.IntRange(min=0), help="No n-gram of so many tokens twice in a line; 0: off."
+    ),
+    click.option(
+        "--repetition-penalty",
+        type=click.FloatRange(min=1.0),
+        help="Log-probabilities of tokens that the line has already times this; 1: off.",
+    ),
+    click.option(
+        "--diverse-groups",
+        type=click.IntRange(min=1),
+        help="Cut the beam into so many groups, each unlike those before it: for --n-best; 1: off.",
+    ),
+    click.option(
+        "--diverse-strength",
+        type=click.FloatRange(min=0.0),
+        help="What a token costs in a group for each time that an earlier group takes it.",
+    ),
+    click.option(
+        "--max-src-tokens", type=click.IntRange(min=8), help="Longer lines are translated sentence by sentence."
+    ),
+]
+RANDOM = [
+    click.option("--sample", is_flag=True, default=None, help="Draw translations in place of searching for the best."),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(min=0.0, min_open=True),
+        help="Under 1 more probable tokens, over 1 more surprising ones.",
+    ),
+    click.option("--top-k", type=click.IntRange(min=0), help="Draw from so many of the best tokens; 0: from all."),
+    click.option(
+        "--top-p",
+        type=click.FloatRange(min=0.0, max=1.0, min_open=True),
+        help="Draw from the best tokens that hold this probability together.",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), help="Decides, with a line's number, what is drawn for it."),
+    click.option(
+        "--mbr-samples",
+        type=click.IntRange(min=0),
+        help="Draw so many and take the one most like the others (minimum Bayes risk, by chrF); 0: off.",
+    ),
+]
+DEMANDS = [
+    click.option(
+        "--glossary",
+        type=click.Path(path_type=Path),
+        help="A file of `source term TAB target term`: these become those, or the line is flagged.",
+    ),
+    click.option("--keep", multiple=True, metavar="REGEX", help="What matches is copied, not translated; repeatable."),
+]
+SPEED = [
+    click.option(
         "--engine",
         type=click.Choice(["exact", "fast", "int8"]),
         default="fast",
@@ -51,13 +141,36 @@ _DECODING = [
         help="exact: the model as it was trained; fast: the same translations, sooner; int8: nearly the same.",
     ),
     click.option(
-        "--beam-size", type=click.IntRange(min=1), help="Hypotheses kept a step; 1: greedy.  [default: the recipe's]"
+        "--shortlist",
+        is_flag=True,
+        help="Choose only among what the training text had for these source words: sooner, and nearly the same.",
     ),
     click.option(
         "--batch-size", type=click.IntRange(min=1), help="Sentences decoded together.  [default: the recipe's]"
     ),
     click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]"),
 ]
+SECTIONS = {
+    "Models": MODELS,
+    "Search (each as the recipe has it, if not given)": SEARCH,
+    "Drawing at random": RANDOM,
+    "What a translation must have": DEMANDS,
+    "Speed": SPEED,
+}
+
+
+class Sectioned(click.Command):
+    """A command whose help shows its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Its own options first."""
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *SECTIONS)}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
+                sections[_TITLES.get(parameter.name or "", "Options")].append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
 
 
 def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -65,11 +178,14 @@ def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_decoding(**given: Any) -> None:
-        decoding = Decoding(**{field.name: given.pop(field.name) for field in fields(Decoding)})
+        own = {field.name: given.pop(field.name) for field in fields(Decoding) if field.name != "search"}
+        search = {name: given.pop(name) for name in SEARCH_KEYS}
+        decoding = Decoding(**own, search={name: value for name, value in search.items() if value is not None})
         command(decoding=decoding, **given)
 
-    for option in reversed(_DECODING):
-        with_decoding = option(with_decoding)
+    for options in reversed(SECTIONS.values()):
+        for option in reversed(options):
+            with_decoding = option(with_decoding)
     return with_decoding
 
 
@@ -77,16 +193,49 @@ def load(run: Path, decoding: Decoding) -> "Translator":
     """The translator of a run and of those that decode with it, with the options of the command line over its own."""
     import torch
 
-    from nmt.translator import load_ensemble
+    from nmt.data.glossary import Glossary
+    from nmt.loading import load_ensemble
 
     if decoding.combination and not decoding.ensemble:
         raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
+    if decoding.lm_weight is not None and decoding.lm is None:
+        raise click.UsageError("--lm-weight goes with --lm: it is the weight of that language model")
+    weight = LM_WEIGHT if decoding.lm_weight is None else decoding.lm_weight
     if decoding.threads:
         torch.set_num_threads(decoding.threads)
-    return load_ensemble(
+    translator = load_ensemble(
         decoding.runs(run),
         combination=decoding.combination or "linear",
         engine=decoding.engine,
-        beam_size=decoding.beam_size,
-        batch_size=decoding.batch_size,
+        shortlist=decoding.shortlist,
+        search=decoding.search,
+        glossary=Glossary.from_file(decoding.glossary) if decoding.glossary else Glossary(()),
+        keep=[_pattern(text) for text in decoding.keep],
+        fusion=None if decoding.lm is None else (decoding.lm, weight),
     )
+    draws = translator.search.sample or translator.search.mbr_samples
+    if idle := [name for name in ("temperature", "top_k", "top_p", "seed") if name in decoding.search and not draws]:
+        raise click.UsageError(
+            f"--{idle[0].replace('_', '-')} goes with --sample or --mbr-samples: it says how to draw"
+        )
+    return translator
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise click.UsageError(f"--keep {text!r}: not a regular expression: {error}") from error
+
+
+def _names(options: Sequence[Decorator]) -> list[str]:
+    def command() -> None: ...
+
+    for option in options:
+        option(command)
+    return [parameter.name or "" for parameter in command.__click_params__]  # type: ignore[attr-defined]
+
+
+LM_WEIGHT = 0.1
+SEARCH_KEYS = (*_names(SEARCH), *_names(RANDOM), "batch_size")
+_TITLES = {name: title for title, options in SECTIONS.items() for name in _names(options)}

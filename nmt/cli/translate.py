@@ -1,74 +1,154 @@
 """`nmt translate`."""
 
 import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import click
 
-from nmt.cli.options import Decoding, decoding_options, load
+from nmt.cli.options import Decoding, Sectioned, decoding_options, load
+
+if TYPE_CHECKING:
+    from nmt.data.lines import DecodeErrors
+
+FLAGS = {
+    "truncated": "translations that reached the length limit and were cut off",
+    "split": "lines too long for the model, translated in pieces",
+    "untranslated": "translations that are nearly their source",
+    "repeated": "translations that go round in circles",
+    "length_ratio": "translations far shorter or longer than their source",
+    "placeholders": "translations that lack a placeholder of their source, or have one too many",
+    "glossary": "translations that lack a term of the glossary",
+}
+SHOWN = 5  # line numbers of a warning
 
 
-@click.command()
+class Shard(click.ParamType[tuple[int, int]]):
+    """`2/8`: the second of eight parts."""
+
+    name = "I/N"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """(I, N)"""
+        number, _, count = str(value).partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            self.fail(f"{value!r} is no shard; wanted I/N with I from 1 to N: 2/8 is the second of eight", param, ctx)
+        return int(number), int(count)
+
+
+@click.command(cls=Sectioned)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("file", default="-")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here instead of to standard output.")
 @click.option("--resume", is_flag=True, help="Go on with OUTPUT.part, which an interrupted translation left.")
 @click.option(
+    "--shard",
+    type=Shard(),
+    help="Only the I-th of N ranges of FILE's lines, to OUTPUT.I-of-N; OUTPUT.I-of-N.done says that it is whole.",
+)
+@click.option(
     "--n-best", type=click.IntRange(min=1), default=1, help="So many translations a line, as `n ||| text ||| score`."
 )
 @click.option(
-    "--json", "as_json", is_flag=True, help="A JSON object a line: text, score, tokens and their scores, flags."
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="A JSON object a line: text, score, tokens and their scores, flags, word alignment, n best.",
+)
+@click.option(
+    "--prefixes",
+    type=click.Path(path_type=Path),
+    help="A file of as many lines: how each translation must begin; a blank one leaves it free.",
 )
 @click.option(
     "--errors", type=click.Choice(["strict", "replace"]), default="strict", help="What to do with invalid UTF-8."
 )
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes, of one CPU thread each.")
 @decoding_options
 def translate(
     run: Path,
     file: str,
     output: Path | None,
     resume: bool,
+    shard: tuple[int, int] | None,
     n_best: int,
     as_json: bool,
-    errors: Literal["strict", "replace"],
+    prefixes: Path | None,
+    errors: "DecodeErrors",
+    workers: int,
     decoding: Decoding,
 ) -> None:
     """Translate FILE, or standard input, with the model in the folder RUN, or with several: n lines in, n lines out.
 
-    Lines keep their order; a blank one stays blank.
+    Lines keep their order; a blank one stays blank. What looks wrong is flagged, and counted at the end.
     """
     from nmt import translate_file
-    from nmt.cli.streams import begun, standard_output, with_progress
-    from nmt.data.lines import decode_lines, read_lines
+    from nmt.cli.streams import standard_output, with_progress
+    from nmt.data.lines import read_lines
+    from nmt.workers import pooled
 
     if resume and (output is None or (n_best > 1 and not as_json)):
         raise click.UsageError("--resume goes with --output, and with --n-best only as --json: it counts lines")
+    if shard and (output is None or file == "-"):
+        raise click.UsageError("--shard goes with --output and with a FILE, whose lines can be counted")
+    if prefixes and decoding.shortlist:
+        raise click.UsageError("--prefixes goes without --shortlist, which may lack their words")
+    if workers > 1 and decoding.threads:
+        raise click.UsageError("--threads goes with one worker: each of several has one thread")
+    form = translate_file.as_json if as_json else translate_file.as_text if n_best == 1 else translate_file.as_n_best
+    first, end = 0, None
+    if shard and output:
+        output = translate_file.shard_of(output, *shard)
+        if translate_file.is_done(output):
+            click.echo(f"{output}: done already; delete {translate_file.marker_of(output)} to do it again", err=True)
+            return
+        first, end = translate_file.shard_range(read_lines(Path(file), errors=errors), *shard)
     translator = load(run, decoding)
-    if n_best > translator.search.beam_size:
+    if n_best > translator.search.beam_size and not translator.search.sample:
         raise click.UsageError(
             f"--n-best {n_best} is more than the beam holds: add --beam-size {n_best}, or ask for fewer"
         )
-    form = translate_file.as_text if n_best == 1 else translate_file.as_n_best
-    if file == "-":
-        lines = decode_lines(sys.stdin.buffer, "standard input", errors=errors)
-    else:
-        lines = begun(read_lines(Path(file), errors=errors))
+    requests = translate_file.requests(_lines(file, errors), read_lines(prefixes) if prefixes else None)
+    terminal = file == "-" and sys.stdin.isatty()
     target = translate_file.output_file(output, resume=resume) if output else standard_output()
-    cut = 0
-    with target as (stream, done):
+    flagged: dict[str, list[int]] = defaultdict(list)
+    with pooled(translator, workers) as pool, target as (stream, done):
         translations = translate_file.translate_stream(
-            translator,
-            lines,
+            pool,
+            islice(requests, first, end),
             stream,
-            form=translate_file.as_json if as_json else form,
+            form=form,
             n_best=n_best,
-            read_ahead=1 if file == "-" and sys.stdin.isatty() else None,
+            read_ahead=1 if terminal else None,
+            alignments=as_json,
             done=done,
         )
+        number = first + done
         for best, *_ in with_progress(translations, shown=output is not None):
-            cut += "truncated" in best.flags
-            if output is None and sys.stdin.isatty():
+            number += 1
+            for flag in best.flags:
+                flagged[flag].append(number)
+            if output is None and terminal:
                 stream.flush()
-    if cut:
-        click.echo(f"warning: {cut} translations reached the length limit and were cut off", err=True)
+    if shard and output:
+        translate_file.mark_done(output, number - first)
+    _warn(flagged)
+
+
+def _lines(file: str, errors: "DecodeErrors") -> Iterator[str]:
+    from nmt.cli.streams import begun
+    from nmt.data.lines import decode_lines, read_lines
+
+    if file == "-":
+        return decode_lines(sys.stdin.buffer, "standard input", errors=errors)
+    return begun(read_lines(Path(file), errors=errors))
+
+
+def _warn(flagged: Mapping[str, Sequence[int]]) -> None:
+    """flagged: the lines of each flag, from 1."""
+    for flag, lines in flagged.items():
+        shown = ", ".join(map(str, lines[:SHOWN])) + (", ..." if len(lines) > SHOWN else "")
+        click.echo(f"warning: {FLAGS[flag]}: {len(lines)} (line{'s' * (len(lines) > 1)} {shown})", err=True)

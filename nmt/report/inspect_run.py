@@ -78,9 +78,7 @@ def inspect_run(run: Path, folder: Path, *, text: str | None, last_only: bool, c
 
 def look_into(saved: SavedModel, pairs: Sequence[tuple[str, str]], *, last_only: bool) -> Findings:
     """Gradients of all pairs, source and target text; gates and attention of the first."""
-    src = saved.tokenizers.src.encode_batch(src for src, _ in pairs)
-    tgt = saved.tokenizers.tgt.encode_batch(tgt for _, tgt in pairs)
-    batch = collate(src, tgt)
+    batch = collate(*saved.tokenizers.encode_pairs([src for src, _ in pairs], [tgt for _, tgt in pairs]))
     traced = trace_batch(saved.model, batch)
     return Findings(
         sentences=len(pairs),

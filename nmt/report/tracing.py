@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.data.batches import Batch
-from nmt.model.attention import Attention, NoAttention, Source
 from nmt.model.build import AnyModel
 from nmt.model.cells import Cell, Gates, LayerState
 from nmt.model.embedding import Embedder
@@ -64,12 +63,12 @@ def trace_batch(model: AnyModel, batch: Batch) -> Traced:
     """A batch's way through a model that is in evaluation mode; no other thread may use the model meanwhile."""
     assert not model.training
     with _remembering(model) as memory:
-        logits = model(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
+        readouts, shares = model.attended(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
     targets = real_positions(batch.tgt_out, batch.tgt_lengths)
     return Traced(
         layers=[_layer_trace(name, cell, memory, batch) for name, cell in memory.cells.items()],
-        attention=torch.cat(memory.shares, dim=1) if memory.shares else None,
-        nll=functional.cross_entropy(logits, targets, reduction="none"),
+        attention=None if shares is None else shares.detach(),
+        nll=functional.cross_entropy(model.output(readouts), targets, reduction="none"),
         tgt_lengths=batch.tgt_lengths,
     )
 
@@ -91,16 +90,15 @@ class _RememberingCell(Cell):
 
 @dataclass(frozen=True)
 class _Memory:
-    """By module name: what each recurrent layer did, which ids (B, R) each embedder saw; and attention's shares."""
+    """By module name: what each recurrent layer did, which ids (B, R) each embedder saw."""
 
     cells: dict[str, _RememberingCell]
     ids: dict[str, Tensor]
-    shares: list[Tensor]
 
 
 @contextmanager
 def _remembering(model: AnyModel) -> Iterator[_Memory]:
-    memory = _Memory({}, {}, [])
+    memory = _Memory({}, {})
     with ExitStack() as undo:
         for name, layer in _modules(model, RecurrentLayer):
             memory.cells[name] = _RememberingCell(layer.cell)
@@ -109,9 +107,6 @@ def _remembering(model: AnyModel) -> Iterator[_Memory]:
             undo.callback(layer.register_forward_hook(_write_out).remove)
         for name, embedder in _modules(model, Embedder):
             undo.callback(embedder.register_forward_hook(partial(_keep_ids, memory.ids, name)).remove)
-        for module in model.modules():
-            if isinstance(module, Attention) and not isinstance(module, NoAttention):
-                undo.callback(module.register_forward_hook(partial(_keep_shares, memory.shares)).remove)
         yield memory
 
 
@@ -129,11 +124,6 @@ def _write_out(
 
 def _keep_ids(kept: dict[str, Tensor], name: str, embedder: Embedder, inputs: tuple[Tensor], embedded: Tensor) -> None:
     kept[name] = inputs[0]
-
-
-def _keep_shares(kept: list[Tensor], attention: Attention, inputs: tuple[Tensor, Source], contexts: Tensor) -> None:
-    with torch.no_grad():
-        kept.append(attention.weights(*inputs))
 
 
 def _layer_trace(path: str, cell: _RememberingCell, memory: _Memory, batch: Batch) -> LayerTrace:

@@ -3,8 +3,8 @@
 from rich.console import Console
 
 from nmt.model.build import build_model
-from nmt.recipe import toml_value
 from nmt.recipe_file import LoadedRecipe, flat
+from nmt.recipe_keys import toml_value
 from nmt.train.prepare import describe, open_corpora
 
 

@@ -1,6 +1,5 @@
 """A trainer at work in a run folder: reports, validates, keeps the best model, saves, stops when asked to."""
 
-import math
 import signal as signals
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from nmt.train.gradients import is_out_of_memory
 from nmt.train.interrupts import Stopped, StopWish, stop_wish
 from nmt.train.progress import Display, Sink, Values
 from nmt.train.trainer import Trainer
-from nmt.train.validation import Validation
+from nmt.train.validation import BLEU, Criterion, Validation
 
 MAX_ROLLBACKS = 5  # in one training
 
@@ -32,6 +31,7 @@ class TrainingLoop:
     validate: Callable[[], Validation]
     tgt_lang: str
     constants: Mapping[str, object]  # saved with the training state, to recognise the data by
+    criterion: Criterion = BLEU
     failures: int = 0  # divergences since the last saved state
 
     def run_to_the_end(self) -> None:
@@ -71,26 +71,26 @@ class TrainingLoop:
 
     def _after_step(self, wish: StopWish) -> bool:
         """Validate and save where it is due. True: a signal came; all is saved, and what it interrupted still due."""
-        trainer, bleu, better = self.trainer, None, False
+        trainer, score, better = self.trainer, None, False
         stop = trainer.team.any(wish.signal is not None)
         if trainer.progress.validation_due and not stop:
             try:
-                bleu, better = self._validate(wish)
+                score, better = self._validate(wish)
             except Stopped:
                 stop = True
         sound = trainer.progress.lost == 0
         due = trainer.progress.step % trainer.section.save_every == 0 or better  # the best model is never ahead of it
         if trainer.finished or stop or (sound and due):
-            self._save(bleu)
+            self._save(score)
         return stop
 
-    def _save(self, bleu: float | None) -> None:
-        """Write the training state; `bleu` is that of a validation at this very step."""
+    def _save(self, score: float | None) -> None:
+        """Write the training state; `score` is that of a validation at this very step."""
         state = self.trainer.state()
         progress = self.trainer.progress
         if self.trainer.team.leads:
             full = TrainingState(state.tensors, {**state.values, **self.constants})
-            self.checkpoints.save(progress.step, full, bleu=bleu, sound=progress.lost == 0)
+            self.checkpoints.save(progress.step, full, bleu=score, sound=progress.lost == 0)
         self.failures = 0
 
     def _roll_back(self, fault: Divergence) -> None:
@@ -114,36 +114,38 @@ class TrainingLoop:
         self._write({"event": "rollback", "step": step, "learning_rate_factor": trainer.progress.lr_factor})
 
     def _report(self) -> None:
-        values = self.trainer.report()
-        self.display.report(values, self.trainer.progress.best_bleu)
+        values, best = self.trainer.report(), self.trainer.progress.best_bleu
+        named = {f"best_{self.criterion.name}": None if best is None else self.criterion.sign * best}
+        self.display.report(values, **named)
         self._write(values)
 
     def _validate(self, wish: StopWish) -> tuple[float, bool]:
-        """BLEU, and whether it is the best so far. Raises Stopped at a signal, nothing changed."""
-        begin = time.perf_counter()
+        """Its score, and whether that is the best so far. Raises Stopped at a signal, nothing changed."""
+        begin, criterion = time.perf_counter(), self.criterion
         alone = self.trainer.team.size == 1  # the others would wait for one that left
         with self.trainer.validation_weights() as weights:
             with wish.obeyed_at_once() if alone else nullcontext():
                 validation = self._validation()
-            better = self.trainer.validated(validation.bleu)
+            score = criterion.sign * validation.scores[criterion.name]
+            better = self.trainer.validated(score)
             self.trainer.progress.validation_due = False
             if better and self.trainer.team.leads:
                 save_model(self.run, weights)
-                write_lines(self.run / HYPOTHESES / f"valid.hyp.{self.tgt_lang}", validation.hypotheses)
+                if validation.hypotheses:
+                    write_lines(self.run / HYPOTHESES / f"valid.hyp.{self.tgt_lang}", validation.hypotheses)
         seconds = time.perf_counter() - begin
         self.trainer.progress.seconds += seconds
         values: Values = {
             "event": "valid",
             "step": self.trainer.progress.step,
-            "bleu": validation.bleu,
-            "ppl": math.exp(min(validation.nll, 100.0)),
-            "best_bleu": self.trainer.progress.best_bleu or 0.0,
+            **validation.scores,
+            f"best_{criterion.name}": criterion.sign * (self.trainer.progress.best_bleu or 0.0),
             "seconds": seconds,
             "elapsed_seconds": self.trainer.progress.seconds,
         }
         self.display.validated(values, validation.samples, better=better)
         self._write(values)
-        return validation.bleu, better
+        return score, better
 
     def _validation(self) -> Validation:
         try:

@@ -1,10 +1,10 @@
 """What a training needs before its first step: corpora, tokenizers, ids."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path, PurePath
 
@@ -24,6 +24,7 @@ from nmt.data.overlap import count_overlaps
 from nmt.data.sampled import SampledSide
 from nmt.data.sources import SourceRules
 from nmt.data.tokenizer import TokenizerPair, TokenizerSpec, train_tokenizers
+from nmt.data.unread import Unread
 from nmt.errors import RecipeError
 from nmt.evaluate import TestSet
 from nmt.recipe import DataSection, Recipe, TokenizerSection
@@ -114,8 +115,8 @@ def as_test_set(name: str, corpus: Corpus) -> TestSet:
     return TestSet(name, list(corpus.pairs["src"]), list(corpus.pairs["tgt"]))
 
 
-def new_tokenizers(section: TokenizerSection, train: Corpus) -> TokenizerPair:
-    """Tokenizers trained on the training text; the same text and section give the same."""
+def new_tokenizers(section: TokenizerSection, train: Corpus, sides: Sequence[str] = ("src", "tgt")) -> TokenizerPair:
+    """Tokenizers trained on the training text, or on one side of it; the same text and section give the same."""
     spec = TokenizerSpec(
         kind=section.kind,
         vocab_size=section.vocab_size,
@@ -123,8 +124,9 @@ def new_tokenizers(section: TokenizerSection, train: Corpus) -> TokenizerPair:
         byte_fallback=section.byte_fallback,
         character_coverage=section.character_coverage,
         normalization=section.normalization,
+        placeholders=section.placeholders,
     )
-    src, tgt = (chain.from_iterable(lines(train, side)) for side in ("src", "tgt"))
+    src, tgt = (chain.from_iterable(lines(train, side)) if side in sides else () for side in ("src", "tgt"))
     return train_tokenizers(src, tgt, spec)
 
 
@@ -142,34 +144,41 @@ class Examples:
         sampling: float,
         seed: int,
         mixture: Mixture | None = None,
+        reads_source: bool = True,
         threads: int = 1,
         watch: Watch | None = None,
     ) -> None:
-        """`sampling` is the tokenizer section's; 0 means none. threads: to encode with; 0: one a core."""
+        """`sampling` is the tokenizer section's; 0 means none. threads: to encode with; 0: one a core.
+
+        reads_source: without, all source sentences are empty.
+        """
         self._train, self._tokenizers, self._mixture = train, tokenizers, mixture
-        self._sampling, self._seed = sampling, seed
+        self._sampling, self._seed, self._reads_source = sampling, seed, reads_source
         self._tables: tuple[MappedIds, MappedIds] | None = None
         if sampling == 0:
             self._tables = encoded(train, tokenizers, threads=threads, watch=watch)
 
     def __call__(self, epoch: int) -> tuple[Table, Table]:
         """Source and target ids of an epoch."""
+        tgt = self._side("tgt", epoch)
+        return (self._side("src", epoch) if self._reads_source else Unread(len(tgt), partial(self._rows, epoch))), tgt
+
+    def _side(self, side: str, epoch: int) -> Table:
         if self._tables is None:
-            return self._sampled("src", epoch), self._sampled("tgt", epoch)
-        if self._mixture is None:
-            return self._tables
-        src, tgt = (Drawn(table, self._mixture, epoch) for table in self._tables)
-        return src, tgt
+            return self._sampled(side, epoch)
+        table = self._tables[side == "tgt"]
+        return table if self._mixture is None else Drawn(table, self._mixture, epoch)
+
+    def _rows(self, epoch: int, window: int, windows: int) -> NDArray[np.integer]:
+        """Which of the pairs a window has."""
+        if self._mixture is not None:
+            return self._mixture.rows(epoch, window, windows)
+        return np.arange(window, len(self._train.pairs), windows)
 
     def _sampled(self, side: str, epoch: int) -> SampledSide:
-        def rows(window: int, windows: int) -> NDArray[np.integer]:
-            if self._mixture is not None:
-                return self._mixture.rows(epoch, window, windows)
-            return np.arange(window, len(self._train.pairs), windows)
-
-        tokenizer = self._tokenizers.src if side == "src" else self._tokenizers.tgt
+        rows = partial(self._rows, epoch)
         pairs, alpha, seed = self._train.pairs, self._sampling, self._seed
-        return SampledSide(pairs, tokenizer, rows, side=side, alpha=alpha, seed=seed, epoch=epoch)
+        return SampledSide(pairs, self._tokenizers, rows, side=side, alpha=alpha, seed=seed, epoch=epoch)
 
 
 @dataclass(frozen=True)
@@ -204,7 +213,14 @@ def make_stream(
     mixture = _mixture(recipe.data, train, seed)
     with _bar(console, "encoding pairs") as watch:
         examples = Examples(
-            train, tokenizers, sampling=sampling, seed=seed, mixture=mixture, threads=threads, watch=watch
+            train,
+            tokenizers,
+            sampling=sampling,
+            seed=seed,
+            mixture=mixture,
+            reads_source=recipe.model.translates,
+            threads=threads,
+            watch=watch,
         )
     gpu = torch.cuda.is_available()
     return StreamMaker(

@@ -162,14 +162,15 @@ class Display:
         """One optimizer step is done."""
         self._bar.update(self._task, completed=step)
 
-    def report(self, values: Values, best_bleu: float | None) -> None:
-        """Show a training report, under the bar or as a line."""
+    def report(self, values: Values, *, best_bleu: float | None = None, best_ppl: float | None = None) -> None:
+        """Show a training report, under the bar or as a line, with the best of what counts, once there is one."""
         text = (
             f"epoch {values['epoch']}  loss {values['loss']:.3f}  ppl {values['ppl']:.2f}  "
             f"lr {values['learning_rate']:.1e}  grad {values['gradient_norm']:.2f}  "
             f"{values['tokens_per_second']:,.0f} tok/s"
         )
-        best = "" if best_bleu is None else f"  best BLEU {best_bleu:.2f}"
+        bests = {"BLEU": best_bleu, "ppl": best_ppl}
+        best = "".join(f"  best {name} {value:.2f}" for name, value in bests.items() if value is not None)
         self._bar.update(self._task, best=best)
         self._report.plain = text
         if not self.console.is_terminal:
@@ -178,7 +179,8 @@ class Display:
     def validated(self, values: Values, samples: Sequence[Sample], *, better: bool) -> None:
         """Show a validation: its score, whether it is the best so far, and what some sentences became."""
         mark = "  (best so far)" if better else ""
-        numbers = f"BLEU {values['bleu']:.2f}  ppl {values['ppl']:.2f}  {values['seconds']:.1f} s"
+        bleu = f"BLEU {values['bleu']:.2f}  " if "bleu" in values else ""
+        numbers = f"{bleu}ppl {values['ppl']:.2f}  {values['seconds']:.1f} s"
         self.line(f"[bold]valid[/] step {values['step']}  {numbers}{mark}")
         for sample in samples:
             self.line(f"  [dim]source    [/] {escape(sample.src)}")

@@ -12,11 +12,14 @@ from rich.console import Console
 
 from nmt.checkpoint import Checkpoints, TrainingState
 from nmt.data.tokenizer import TokenizerPair
+from nmt.engine.fast import is_plain
 from nmt.errors import CheckpointError, OutputError, RecipeError
-from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_run
+from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_language_model, evaluate_run
+from nmt.loading import load
 from nmt.model.build import AnyModel, build_model
-from nmt.recipe import Recipe, TrainSection, toml_value
+from nmt.recipe import Recipe, TrainSection
 from nmt.recipe_file import differences
+from nmt.recipe_keys import toml_value
 from nmt.run_dir import (
     CHECKPOINTS,
     METRICS,
@@ -24,19 +27,23 @@ from nmt.run_dir import (
     SCORES,
     TOKENIZER,
     clear_temporary,
+    has_shortlist,
+    load_any_model,
     load_stored_recipe,
     save_setup,
+    save_shortlist,
     sole_writer,
 )
+from nmt.train.adopted import adopt_tokenizers, check_still_theirs, with_keys_of
 from nmt.train.distributed import ALONE, Team, open_team, restarted
 from nmt.train.interrupts import stopped_at_once
 from nmt.train.loop import TrainingLoop
 from nmt.train.prepare import Corpora, StreamMaker, as_test_set, describe, make_stream, new_tokenizers, open_corpora
 from nmt.train.progress import Display, MetricsFile, Sink, close_all
 from nmt.train.run_folder import check_folder, move_aside, what_is_left
+from nmt.train.shortlist import learn_shortlist
 from nmt.train.trainer import Trainer
-from nmt.train.validation import Validator
-from nmt.translator import load
+from nmt.train.validation import BLEU, PPL, Validator
 
 # Keys in which a recipe may differ from that of the run it goes on with.
 HARMLESS = (
@@ -80,7 +87,7 @@ class TrainingRun:
             self._say(line)
         self._check_data(saved, corpora)
         with self.console.status("training the tokenizer"):
-            tokenizers = self._new_tokenizers(corpora) if saved is None else TokenizerPair.load(self.run / TOKENIZER)
+            tokenizers = self._new_tokenizers(corpora) if saved is None else self._stored_tokenizers()
         with self.team.leader_first():
             stream = make_stream(self.recipe, corpora.train, tokenizers, console=self.console)
         if saved is None:
@@ -94,13 +101,28 @@ class TrainingRun:
             self._check_room(trainer.model)
             (self.run / SCORES).unlink(missing_ok=True)  # of an earlier model, from an evaluation in mid-training
         self._train(trainer, tokenizers, corpora, extra_sinks)
+        if self.team.leads and is_plain(trainer.model) and not has_shortlist(self.run):
+            with self.console.status("learning the shortlist"):
+                save_shortlist(self.run, learn_shortlist(corpora.train, tokenizers).to_bytes())
         return self._score(corpora) if self.team.leads else []
 
     def _new_tokenizers(self, corpora: Corpora) -> TokenizerPair:
-        """Trained by the first process, for all."""
-        leads = self.team.leads
-        pair = self.team.follow(new_tokenizers(self.recipe.tokenizer, corpora.train) if leads else None)
-        assert pair is not None
+        """Trained by the first process, for all, or taken from another run; the recipe then says what they are."""
+        recipe, sides = self.recipe, ("src", "tgt") if self.recipe.model.translates else ("tgt",)
+        found = None
+        if self.team.leads and recipe.tokenizer.run:
+            found = adopt_tokenizers(recipe)
+        elif self.team.leads:
+            found = recipe, new_tokenizers(recipe.tokenizer, corpora.train, sides)
+        found = self.team.follow(found)
+        assert found is not None
+        self.recipe, pair = found
+        return pair
+
+    def _stored_tokenizers(self) -> TokenizerPair:
+        pair = TokenizerPair.load(self.run / TOKENIZER)
+        if self.recipe.tokenizer.run:
+            check_still_theirs(self.recipe, pair)
         return pair
 
     def _say(self, text: str) -> None:
@@ -126,6 +148,8 @@ class TrainingRun:
         elif saved is not None and minutes > 0 and saved.values["max_minutes"] == minutes:
             train = self.recipe.train.model_copy(update={"max_minutes": 0.0, "max_steps": stored.train.max_steps})
             self.recipe = self.recipe.model_copy(update={"train": train})
+        if self.recipe.tokenizer.run and self.recipe.tokenizer.run == stored.tokenizer.run:
+            self.recipe = with_keys_of(self.recipe, stored, joint=stored.tokenizer.joint)
         changed = {key: pair for key, pair in differences(stored, self.recipe).items() if key not in flexible}
         if changed:
             lines = [f"  {key}: {toml_value(old)} there, {toml_value(new)} now" for key, (old, new) in changed.items()]
@@ -224,6 +248,7 @@ class TrainingRun:
             validate=Validator(trainer.model, tokenizers, self.recipe, as_test_set("valid", corpora.valid), self.team),
             tgt_lang=self.recipe.data.tgt_lang,
             constants={"data": corpora.fingerprint, "max_minutes": self.minutes},
+            criterion=BLEU if self.recipe.model.translates else PPL,
         )
         try:
             loop.run_to_the_end()
@@ -233,6 +258,8 @@ class TrainingRun:
     def _score(self, corpora: Corpora) -> list[ScoredTestSet]:
         """Score the best model on every test set."""
         test_sets = [as_test_set(name, corpus) for name, corpus in corpora.tests.items()]
+        if not self.recipe.model.translates:
+            return evaluate_language_model(self.run, load_any_model(self.run), test_sets, console=self.console)
         return evaluate_run(
             self.run,
             load(self.run),

@@ -10,10 +10,10 @@ import pytest
 from toy_run import TinyRun, nmt, read
 
 from nmt.data.tokenizer import TokenizerPair
+from nmt.loading import load
 from nmt.report import inspect_run
 from nmt.run_dir import load_model, save_model, save_setup
 from nmt.train.run import new_model
-from nmt.translator import load
 
 PNG = b"\x89PNG"
 LAYERS = ["encoder-1-ahead", "encoder-1-back", "decoder-1"]

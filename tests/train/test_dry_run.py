@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from toy_run import Result, nmt, phrasebook, write_recipe
 
-from nmt.recipe import keys
+from nmt.recipe_keys import keys
 
 
 @pytest.fixture(scope="module")

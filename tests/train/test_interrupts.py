@@ -14,9 +14,9 @@ from toy_run import metrics, nmt, phrasebook, signals_after, train, write_recipe
 from nmt import checkpoint
 from nmt.checkpoint import Checkpoints
 from nmt.errors import Interrupted
+from nmt.loading import load
 from nmt.train.interrupts import stop_wish, stopped_at_once
 from nmt.train.validation import Validation, Validator
-from nmt.translator import load
 
 PROCESS_SECONDS = 60  # more than any of these takes on a busy machine
 OBEYED_SECONDS = 30  # 10 where nothing else wants the cores

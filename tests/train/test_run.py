@@ -20,12 +20,12 @@ from toy_run import (
     write_recipe,
 )
 
+from nmt.loading import load
 from nmt.recipe import TrainSection
 from nmt.run_dir import load_model
 from nmt.train.loop import TrainingLoop
 from nmt.train.run import TrainingRun
 from nmt.train.trainer import Trainer
-from nmt.translator import load
 
 TIMING = ("tokens_per_second", "seconds", "elapsed_seconds")
 TRAIN_FIELDS = [
@@ -95,6 +95,7 @@ def test_a_run_leaves_what_the_readme_says(uninterrupted: Path, recipe: Path) ->
     found = {file.relative_to(uninterrupted).as_posix() for file in uninterrupted.rglob("*") if file.is_file()}
     tests = {f"hypotheses/test.{end}" for end in ("src.de", "hyp.en", "ref.en")}
     files = {".lock", "recipe.toml", "manifest.json", "model.safetensors", "metrics.jsonl", "scores.json"}
+    files |= {"shortlist.safetensors"}
     files |= {"hypotheses/valid.hyp.en", "tokenizer/joint.model", "tokenizer/tokenizer.json"}
     in_checkpoint = ("state.safetensors", "state.json", "manifest.json")
     checkpoints = {f"checkpoints/000000{step}/{file}" for step in (30, 40) for file in in_checkpoint}

@@ -8,8 +8,8 @@ import pytest
 import torch
 from toy_run import Pair, metrics, nmt, phrasebook, saved_state, train, write_recipe
 
+from nmt.loading import load
 from nmt.train.trainer import Trainer
-from nmt.translator import load
 
 PAIRS = phrasebook(60)
 SHORT = {"train.max_steps": 6, "train.validate_every": 3, "train.save_every": 3}

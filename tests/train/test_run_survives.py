@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from toy_run import TinyRun, metrics, nmt, phrasebook, saved_state, signals_after, train, write_recipe
 
+from nmt.loading import load
 from nmt.run_dir import sole_writer
 from nmt.train import run as run_module
 from nmt.train.run import TrainingRun
-from nmt.translator import load
 
 PROCESS_SECONDS = 120  # more than any of these takes on a busy machine
 SHORT: dict[str, object] = {"train.max_steps": 6, "train.samples": 0}

@@ -9,12 +9,12 @@ from toy_run import TinyRun, metrics
 
 from nmt.data.tokenizer import BOS_ID, EOS_ID, TokenizerPair
 from nmt.evaluate import TestSet
+from nmt.loading import load
 from nmt.metrics import score
 from nmt.model.build import AnyModel
 from nmt.run_dir import SavedModel, load_model
 from nmt.train.run import new_model
 from nmt.train.validation import Validator
-from nmt.translator import load
 
 DROPOUTS = {"dropout": 0.5, "word_dropout": 0.3, "state_dropout": 0.3}
 
@@ -75,7 +75,7 @@ def test_bleu_and_hypotheses_are_those_of_translating_with_the_beam_of_validatio
     found = {size: validator(saved, valid, validate_beam_size=size)() for size in (1, 4)}
     assert found[1].hypotheses != found[4].hypotheses
     for size, one in found.items():
-        translator = load(tiny.run, beam_size=size)
+        translator = load(tiny.run, search={"beam_size": size})
         assert one.hypotheses == translator.translate(valid.src)
         [bleu] = score(["bleu"], one.hypotheses, valid.references, tgt_lang="en")
         assert one.bleu == bleu.value
