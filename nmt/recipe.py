@@ -122,7 +122,6 @@ class ModelSection(Section):
     attention_window: int = Field(10, ge=1, description="local: positions seen on either side of the aligned one")
     input_feeding: bool = Field(False, description="the last readout enters the next step (slower: not fused)")
     feed_vector: bool = Field(True, description="without attention: the sentence vector enters every step")
-    deep_output: bool = Field(False, description="the last token's embedding enters the readout")
     tie: Literal["none", "tgt", "all"] = Field(
         "all", description="share embeddings: output with target, or with both sides"
     )
@@ -181,11 +180,6 @@ class TrainSection(Section):
         "estimates; 0: on all of it",
     )
     sampled_share: Share = Field(0.75, description="share of `max_steps` with sampled_softmax, all of it after")
-    agreement: float = Field(
-        0.0,
-        ge=0.0,
-        description="weight of the divergence of two passes with different dropout (R-Drop); 0: one pass",
-    )
     ema_decay: Share = Field(0.0, description="validate and keep an exponential moving average of the weights; 0: off")
     validate_every: int = Field(500, ge=1, description="steps between validations")
     validate_beam_size: int = Field(1, ge=1, description="beam size in validation")
@@ -208,13 +202,15 @@ class SearchSection(Section):
     length_penalty: Literal["none", "average", "gnmt"] = Field(
         "average", description="divisor of a hypothesis' log-probability"
     )
-    length_alpha: float = Field(0.6, ge=0.0, description="exponent of the gnmt penalty")
+    length_alpha: float = Field(0.6, ge=0.0, le=10.0, description="exponent of the gnmt penalty")
     coverage_penalty: float = Field(
         0.0, ge=0.0, description="weight by which finished hypotheses lose that leave source tokens unattended; 0: off"
     )
-    min_length: int = Field(0, ge=0, description="shortest translation, in tokens")
-    max_length_ratio: float = Field(2.0, gt=0.0, description="longest translation: this times the source's tokens ...")
-    max_length_offset: int = Field(10, ge=0, description="... plus this")
+    min_length: int = Field(0, ge=0, le=10_000, description="shortest translation, in tokens")
+    max_length_ratio: float = Field(
+        2.0, gt=0.0, le=100.0, description="longest translation: this times the source's tokens ..."
+    )
+    max_length_offset: int = Field(10, ge=0, le=10_000, description="... plus this")
     block_ngrams: int = Field(0, ge=0, description="no n-gram of so many tokens twice in a translation; 0: off")
     repetition_penalty: float = Field(
         1.0, ge=1.0, description="log-probabilities of tokens that the translation has already times this; 1: off"
@@ -235,6 +231,11 @@ class SearchSection(Section):
     )
     max_src_tokens: int = Field(200, ge=8, description="longer lines are translated sentence by sentence")
     batch_size: int = Field(64, ge=1, description="sentences decoded together")
+
+    @property
+    def draws(self) -> bool:
+        """Are translations drawn at random?"""
+        return self.sample or self.mbr_samples > 0
 
     def plain(self, beam_size: int) -> "SearchSection":
         """A search for the best alone, within the same limits."""

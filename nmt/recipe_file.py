@@ -19,6 +19,8 @@ LARGEST_RECIPE_BYTES = 1 << 20
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED, _CHECKOUT = _PACKAGE / "recipes", _PACKAGE.parent / "recipes"
 _SHIPPED = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
+# Keys deleted since, which the run folders of before still hold, each with the value at which it did nothing.
+REMOVED = {"train.agreement": 0.0, "model.deep_output": False}
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,32 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
     Raises RecipeError with all faults at once, each with its key, what was found and what is allowed.
     """
     path = find_recipe(name)
+    return _load(path, [(file, _flatten(table)) for file, table in _chain(path)], overrides)
+
+
+def load_resolved(path: Path) -> Recipe:
+    """Read what `recipe_toml` wrote, now or in an earlier version.
+
+    Raises RecipeError, also where it extends another: it may come from anywhere.
+    """
+    table = _read_toml(path)
+    if "extends" in table:
+        raise RecipeError(f"{path}: extends: a resolved recipe holds every key itself; no other file is read")
+    values = _flatten(table)
+    removed = {key: values.pop(key, idle) for key, idle in REMOVED.items()}
+    if used := [f"{key} (found {_shown(value)})" for key, value in removed.items() if value != REMOVED[key]]:
+        raise RecipeError(
+            f"{path}: this version of nmt no longer has {' and '.join(used)}; such a model needs the version that "
+            "made it"
+        )
+    return _load(path, [(path, values)]).recipe
+
+
+def _load(path: Path, chain: Sequence[tuple[Path, dict[str, Any]]], overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """`chain`: the recipe at `path` and its parents, each with its values by `section.key`."""
     values: dict[str, Any] = {"name": path.stem, "data.folder": str(path.resolve().parent)}
     origins = dict.fromkeys(values, "file name") | {"data.folder": "default"}
-    for file, table in reversed(_chain(path)):
-        read = _flatten(table)
+    for file, read in reversed(chain):
         if "data.folder" in read:
             read["data.folder"] = _absolute(read["data.folder"], file.resolve().parent)
         values |= read
@@ -49,13 +73,6 @@ def load_recipe(name: str, overrides: Sequence[str] = ()) -> LoadedRecipe:
         origins[key] = "--set"
     values["name"] = path.stem if values["name"] == "" else values["name"]
     return LoadedRecipe(_check(values, origins), {key: origins.get(key, "default") for key in keys()})
-
-
-def load_resolved(path: Path) -> Recipe:
-    """Read what `recipe_toml` wrote. Raises RecipeError, also where it extends another: it may come from anywhere."""
-    if "extends" in _read_toml(path):
-        raise RecipeError(f"{path}: extends: a resolved recipe holds every key itself; no other file is read")
-    return load_recipe(str(path)).recipe
 
 
 def find_recipe(name: str) -> Path:

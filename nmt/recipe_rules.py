@@ -13,8 +13,6 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
         faults.append(f'tokenizer.sampling needs kind "unigram" or "bpe", not "{values["tokenizer.kind"]}"')
     if values["tokenizer.placeholders"] and values["tokenizer.kind"] == "word":
         faults.append('tokenizer.placeholders are parts of words: they need a kind other than "word"')
-    if values["train.agreement"] != 0 and _are_sizes(values, "train.sampled_softmax"):
-        faults.append("train.agreement compares whole distributions: it needs train.sampled_softmax = 0")
     faults += _mixing_conflicts(values)
     faults += _search_conflicts({key.removeprefix("search."): value for key, value in values.items()}, values)
     faults += _language_model_conflicts(values)

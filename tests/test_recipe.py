@@ -122,12 +122,6 @@ def test_sampling_needs_a_tokenizer_that_can_cut_in_several_ways() -> None:
         assert recipe(tokenizer={"kind": kind, "sampling": 0.1}).tokenizer.sampling == 0.1
 
 
-def test_agreement_needs_the_whole_vocabulary() -> None:
-    with pytest.raises(ValidationError, match=r"agreement .* needs train\.sampled_softmax = 0"):
-        recipe(train={"agreement": 1.0, "sampled_softmax": 100})
-    assert recipe(train={"agreement": 1.0}).train.agreement == 1.0
-
-
 # Keys of [model] that do not go together: what is said, and one more change that mends it.
 CONFLICTS: dict[str, tuple[dict[str, object], str, dict[str, object]]] = {
     "dot, both directions": (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nmt.errors import RecipeError
 from nmt.recipe import Placeholder, Recipe
-from nmt.recipe_file import differences, find_recipe, flat, load_recipe, recipe_toml
+from nmt.recipe_file import REMOVED, differences, find_recipe, flat, load_recipe, load_resolved, recipe_toml
 from nmt.recipe_keys import allowed, keys, toml_value
 from nmt.recipe_rules import memory_dim
 
@@ -171,7 +171,6 @@ def right_recipes(draw: st.DrawFn) -> Recipe:
         target[name] = draw(right_values(key))
     nested["tokenizer"]["joint"] |= nested["model"]["tie"] == "all"
     nested["tokenizer"]["sampling"] *= nested["tokenizer"]["kind"] in ("unigram", "bpe")
-    nested["train"]["agreement"] *= nested["train"]["sampled_softmax"] == 0
     model = nested["model"]
     model["decoder_dim"] = memory_dim(model) if model["attention"] == "dot" else model["decoder_dim"]
     model["attention_heads"] = 1 if model["decoder_dim"] % model["attention_heads"] else model["attention_heads"]
@@ -225,6 +224,37 @@ def test_differences_are_the_keys_that_make_two_recipes_two(old: Recipe, new: Re
     assert {key: pair[1] for key, pair in found.items()} | {k: v for k, v in before.items() if k not in found} == after
     assert all(before[key] == pair[0] != pair[1] for key, pair in found.items())
     assert differences(old, old) == {}
+
+
+# --- stored by an earlier version ---
+
+
+def lines_of(values: dict[str, Any]) -> str:
+    return "".join(f"{key} = {toml_value(value)}\n" for key, value in values.items())
+
+
+def test_a_stored_recipe_may_hold_deleted_keys_that_did_nothing_and_lack_those_that_came_since(tmp_path: Path) -> None:
+    old = write(tmp_path, lines_of({"name": "x", **REMOVED, "train.seed": 5}) + GOOD)
+    wanted = load_recipe(write(tmp_path, 'name = "x"\ntrain.seed = 5\n' + GOOD, "new.toml")).recipe
+    assert load_resolved(Path(old)) == wanted
+
+
+def test_a_stored_recipe_that_used_deleted_keys_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path, lines_of({"train.agreement": 2.0, "model.deep_output": True}) + GOOD)
+    with pytest.raises(RecipeError) as caught:
+        load_resolved(Path(path))
+    assert str(caught.value) == (
+        f"{path}: this version of nmt no longer has train.agreement (found 2.0) and model.deep_output (found True); "
+        "such a model needs the version that made it"
+    )
+
+
+@pytest.mark.parametrize("key", REMOVED)
+def test_a_deleted_key_is_none_of_a_recipe_of_today_not_even_where_it_did_nothing(tmp_path: Path, key: str) -> None:
+    set_here = lines_of({key: REMOVED[key]})
+    path = write(tmp_path, set_here + GOOD)
+    assert f"  {key} ({path}): there is no such key; " in fault(path)
+    assert f"  {key} (--set): there is no such key; " in fault(write(tmp_path, GOOD), set_here)
 
 
 # --- files that are no recipes ---

@@ -36,7 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "vector": {"cell": "rnn", "attention": "none", "reverse_source": True},
     "convolutional": {"encoder": "convolutional", "encoder_dim": 16, "attention": "local", "attention_window": 2},
     "fed": {"cell": "lnlstm", "attention": "multihead", "attention_heads": 2, "input_feeding": True},
-    "deep output": {"attention": "dot", "deep_output": True},
+    "dot": {"attention": "dot"},
     "read along": {"architecture": "read_along", "wait": 2},
 }
 LOOKS = [kind for kind in KINDS if kind not in ("vector", "read along")]

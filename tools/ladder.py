@@ -34,7 +34,6 @@ ROWS: dict[str, dict[str, str]] = {
     "lstm, local": {"model.attention": "local"},
     "lstm, multihead": {"model.attention": "multihead"},
     "lstm, general, input feeding": {"model.input_feeding": "true"},
-    "lstm, general, deep output": {"model.deep_output": "true"},
     "lstm, general, 2 layers": {"model.encoder_layers": "2", "model.decoder_layers": "2", "model.residual": "true"},
     "lstm, general, 3 layers": {"model.encoder_layers": "3", "model.decoder_layers": "3", "model.residual": "true"},
     "lstm, none, 2 layers": {
@@ -70,7 +69,6 @@ KIT: dict[str, dict[str, str]] = {
     "state dropout 0.2": {"model.state_dropout": "0.2"},
     "subword sampling 0.5": {"tokenizer.sampling": "0.5"},
     "moving average 0.999": {"train.ema_decay": "0.999"},
-    "agreement 2": {"train.agreement": "2", "train.sampled_softmax": "0"},
 }
 THREE_SEEDS = (
     "rnn, none",

@@ -35,10 +35,6 @@ class Batch:
     tgt_out: Tensor
     tgt_lengths: Tensor
 
-    def twice(self) -> "Batch":
-        """Every pair two times, first all of them, then all again."""
-        return Batch(*(torch.cat([tensor, tensor]) for tensor in self._tensors))
-
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
         return Batch(*(tensor.to(device, non_blocking=True) for tensor in self._tensors))

@@ -34,7 +34,7 @@ def engine_for(model: Any, kind: EngineKind, *, shortlist: Shortlist | None = No
     if kind == "int8" or shortlist is not None:
         raise RecipeError(
             "this model has no int8 engine and no shortlist: they are for encoder-decoders on the CPU, with cell lstm, "
-            'gru or rnn, without input feeding, deep output and attention "multihead"; use the engine "fast" alone'
+            'gru or rnn, without input feeding and attention "multihead"; use the engine "fast" alone'
         )
     found: StepModel[Any] = model
     return found

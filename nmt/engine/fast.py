@@ -167,7 +167,7 @@ def is_plain(model: Any) -> bool:
     decoder = model.decoder
     cells = {type(cast(RecurrentLayer, layer).cell) for layer in decoder.stack.layers}
     known = cells <= RECURRENCES.keys() and type(decoder.attention) in SHARES
-    return known and not decoder.input_feeding and not decoder.deep_output
+    return known and not decoder.input_feeding
 
 
 def _by_products(_attention: Attention, query: Tensor, memory: Memory) -> Tensor:

@@ -46,7 +46,6 @@ def _encoder_decoder(
         stack=stack,
         attention=attention,
         input_feeding=section.input_feeding,
-        deep_output=section.deep_output,
         dropout=section.dropout,
         dropout_kind=section.dropout_kind,
     )

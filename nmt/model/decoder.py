@@ -42,8 +42,7 @@ class Decoder(nn.Module):
     The first state of every layer is a bridge from the sentence vector v: tanh(W v) for h (Cho et al. 2014, appendix A)
     and W v for c. Attention comes after the recurrence, so that training needs no loop over positions: the context c of
     the top state h gives the readout tanh(W [h; c]) (Luong et al. 2015, equation 5). With `input_feeding` the readout
-    enters the next step (section 3.3 there), which needs one. `deep_output` shows the readout the last token's
-    embedding too (Pascanu et al. 2014; Bahdanau et al. 2015, appendix A.2.2).
+    enters the next step (section 3.3 there), which needs one.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class Decoder(nn.Module):
         stack: Stack,
         attention: Attention,
         input_feeding: bool,
-        deep_output: bool,
         dropout: float,
         dropout_kind: str,
     ) -> None:
@@ -64,12 +62,10 @@ class Decoder(nn.Module):
         self.stack = stack
         self.attention = attention
         self.input_feeding = input_feeding
-        self.deep_output = deep_output
         states = len(stack.layers) * stack.hidden_dim
         self.bridge_h = new_linear(vector_dim, states)
         self.bridge_c = new_linear(vector_dim, states) if stack.long_term else None
-        read = stack.hidden_dim + attention.context_dim + (embedder.dim if deep_output else 0)
-        self.readout = new_linear(read, embedder.dim)
+        self.readout = new_linear(stack.hidden_dim + attention.context_dim, embedder.dim)
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def start(self, encoded: EncoderOutput) -> DecoderState:
@@ -95,10 +91,10 @@ class Decoder(nn.Module):
     def step(self, prev_ids: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """One position without dropout, for search: prev_ids (N,) -> readouts (N, E), and the state after it."""
         embedded, source = self.embedder.step(prev_ids), state.source
-        grouped = embedded.view(len(source.mask), -1, embedded.size(1))  # (B, N / B, E): the beams of a sentence
-        vector = source.vector[:, None].expand(-1, grouped.size(1), -1).flatten(0, 1)  # (N, F)
+        beams = len(prev_ids) // len(source.mask)  # of a sentence
+        vector = source.vector[:, None].expand(-1, beams, -1).flatten(0, 1)  # (N, F)
         output, recurrent = self.stack.step(_joined(embedded, vector, state.fed), state.recurrent)
-        readout = self._read(output.view(*grouped.shape[:2], -1), grouped, source).flatten(0, 1)
+        readout = self._read(output.view(-1, beams, output.size(1)), source).flatten(0, 1)
         return readout, DecoderState(recurrent, readout if self.input_feeding else state.fed, source)
 
     def _all(self, tgt_in: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
@@ -108,7 +104,7 @@ class Decoder(nn.Module):
             return self._one_by_one(embedded, state)
         vector = state.source.vector[:, None, :].expand(-1, tgt_in.size(1), -1)  # (B, T, F)
         outputs, _ = self.stack(_joined(embedded, vector), state.recurrent)  # (B, T, H)
-        return self.dropout(self._read(outputs, embedded, state.source)), outputs
+        return self.dropout(self._read(outputs, state.source)), outputs
 
     def _one_by_one(self, embedded: Tensor, state: DecoderState) -> tuple[Tensor, Tensor]:
         drops = self.stack.drops_for_steps(state.recurrent)
@@ -117,16 +113,15 @@ class Decoder(nn.Module):
         readouts, outputs = [], []
         for now in embedded.unbind(1):
             output, recurrent = self.stack.step(_joined(now, source.vector, fed), recurrent, drops)
-            fed = drop_readout(self._read(output[:, None], now[:, None], source)[:, 0])
+            fed = drop_readout(self._read(output[:, None], source)[:, 0])
             readouts.append(fed)
             outputs.append(output)
         return torch.stack(readouts, dim=1), torch.stack(outputs, dim=1)
 
-    def _read(self, outputs: Tensor, embedded: Tensor, source: Source) -> Tensor:
-        """outputs (B, Q, H), embedded (B, Q, E) -> readouts (B, Q, E)."""
+    def _read(self, outputs: Tensor, source: Source) -> Tensor:
+        """outputs (B, Q, H) -> readouts (B, Q, E)."""
         context = self.attention(outputs, source)  # (B, Q, C)
-        parts = (outputs, context, embedded) if self.deep_output else (outputs, context)
-        return torch.tanh(self.readout(_joined(*parts)))
+        return torch.tanh(self.readout(_joined(outputs, context)))
 
     def _by_layer(self, states: Tensor) -> Tensor:
         """(B, L * H) -> (L, B, H)"""

@@ -27,21 +27,17 @@ def smoothed_loss(logits: Tensor, tgt: Tensor, *, label_smoothing: float) -> Los
 
     logits (n, V) and tgt (n,) at real positions only.
     """
-    return _smoothed(_log_softmax(logits), tgt, label_smoothing=label_smoothing)
-
-
-def _log_softmax(logits: Tensor) -> Tensor:
-    """In float32 at least, also where autocast made the logits in 16 bits."""
-    return functional.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-
-
-def _smoothed(log_probs: Tensor, tgt: Tensor, *, label_smoothing: float) -> Loss:
-    """log_probs (n, V), tgt (n,)"""
+    log_probs = _log_softmax(logits)
     nll = functional.nll_loss(log_probs, tgt, reduction="sum")
     total = nll
     if label_smoothing > 0.0:
         total = (1.0 - label_smoothing) * nll - label_smoothing * log_probs.mean(dim=-1).sum()
     return Loss(total, nll.detach(), tgt.numel())
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """In float32 at least, also where autocast made the logits in 16 bits."""
+    return functional.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 def full_loss(readouts: Tensor, tgt: Tensor, output: nn.Linear, *, label_smoothing: float) -> Loss:
@@ -127,19 +123,3 @@ class _OutputLoss(torch.autograd.Function):
     def backward(ctx: Any, total_grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """total_grad () -> the gradients of readouts, weight and bias."""
         return *(gradient * total_grad for gradient in ctx.saved_tensors), None, None, None
-
-
-def agreement_loss(logits: Tensor, tgt: Tensor, *, label_smoothing: float, weight: float) -> Loss:
-    """The smoothed loss of two passes, and how far they are apart under different dropout (R-Drop, Liang et al. 2021).
-
-    logits (2n, V): those of the first pass, then those of the second; tgt (n,), at real positions only. The total is
-
-        (loss_1 + loss_2) / 2 + weight * (KL(p_1 || p_2) + KL(p_2 || p_1)) / 4
-
-    which is half of the paper's equation 4, so that one pass and two are minimised at the same scale.
-    """
-    log_probs = _log_softmax(logits)  # (2n, V)
-    both = _smoothed(log_probs, tgt.repeat(2), label_smoothing=label_smoothing)
-    first, second = log_probs.chunk(2)  # (n, V)
-    divergences = ((first.exp() - second.exp()) * (first - second)).sum()  # of both directions
-    return Loss(both.total / 2 + weight / 4 * divergences, both.nll / 2, tgt.numel())

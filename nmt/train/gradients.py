@@ -6,7 +6,7 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.errors import RecipeError, TrainingError
 from nmt.model.build import AnyModel
-from nmt.model.loss import Loss, agreement_loss, full_loss, sampled_loss
+from nmt.model.loss import Loss, full_loss, sampled_loss
 from nmt.model.model import real_positions
 from nmt.recipe import TrainSection
 from nmt.train.distributed import Team
@@ -84,18 +84,12 @@ class Gradients:
         return None
 
     def _loss(self, batch: Batch, *, sampled: bool) -> Loss:
-        section = self._section
-        if section.agreement > 0:
-            batch = batch.twice()
         readouts = self._model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
         tgt = real_positions(batch.tgt_out, batch.tgt_lengths)
-        smoothing = section.label_smoothing
+        smoothing = self._section.label_smoothing
         if sampled:
-            samples = section.sampled_softmax
+            samples = self._section.sampled_softmax
             return sampled_loss(readouts, tgt, self._model.output, samples=samples, label_smoothing=smoothing)
-        if section.agreement > 0:
-            logits = self._model.output(readouts)
-            return agreement_loss(logits, tgt.chunk(2)[0], label_smoothing=smoothing, weight=section.agreement)
         return full_loss(readouts, tgt, self._model.output, label_smoothing=smoothing)
 
     def _add_up(self, sums: Tensor) -> None:

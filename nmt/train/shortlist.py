@@ -52,7 +52,7 @@ def build_shortlist(run: Path, console: Console) -> Path:
     if not is_plain(saved.model):
         raise RecipeError(
             f"{run}: its model has no shortlist: that is for encoder-decoders with cell lstm, gru or rnn, without "
-            'input feeding, deep output and attention "multihead"; translate without one'
+            'input feeding and attention "multihead"; translate without one'
         )
     with sole_writer(run):
         train = open_train(saved.recipe.data, console)

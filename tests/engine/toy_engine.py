@@ -39,7 +39,6 @@ OTHERS: dict[str, dict[str, Any]] = {
     "multihead": {"attention": "multihead", "attention_heads": 2},
     "lnlstm": {"cell": "lnlstm"},
     "input feeding": {"input_feeding": True},
-    "deep output": {"deep_output": True},
     "read along": {"architecture": "read_along"},
 }
 

@@ -40,7 +40,6 @@ EFFECTS: dict[str, tuple[dict[str, object], object, object]] = {
     "attention_window": ({"attention": "local"}, 1, 2),
     "input_feeding": ({}, False, True),
     "feed_vector": ({"attention": "none"}, False, True),
-    "deep_output": ({}, False, True),
     "tie": ({}, "tgt", "all"),
     "dropout": ({}, 0.2, 0.4),
     "dropout_kind": ({}, "locked", "plain"),
@@ -128,7 +127,7 @@ def test_a_gradient_reaches_every_parameter(tie: str, attention: str, cell: str)
 @pytest.mark.parametrize(
     "options",
     [
-        {"input_feeding": True, "deep_output": True, "decoder_layers": 2, "state_dropout": 0.2},
+        {"input_feeding": True, "decoder_layers": 2, "state_dropout": 0.2},
         {"attention": "none", "feed_vector": False},
         {"encoder": "convolutional", "encoder_layers": 2},
     ],

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nmt.model import loss as loss_module
-from nmt.model.loss import Loss, agreement_loss, full_loss, sampled_loss, smoothed_loss
+from nmt.model.loss import Loss, full_loss, sampled_loss, smoothed_loss
 from nmt.model.model import real_positions
 
 ROWS, WIDTH, VOCAB, EMBED = 4, 6, 30, 5
@@ -60,34 +60,6 @@ def test_only_real_positions_count_whatever_stands_in_the_padding() -> None:
     again = smoothed_loss(*(real_positions(tensor, LENGTHS) for tensor in wider), label_smoothing=0.1)
     assert again == loss
     assert loss.tokens == LENGTHS.sum()
-
-
-# --- of two passes ---
-
-
-def test_two_passes_that_agree_are_as_one() -> None:
-    logits, tgt = randn(9, VOCAB), random_targets(9)
-    found = agreement_loss(logits.repeat(2, 1), tgt, label_smoothing=0.1, weight=3.0)
-    torch.testing.assert_close(found, smoothed_loss(logits, tgt, label_smoothing=0.1))
-
-
-@pytest.mark.parametrize("weight", [0.5, 3.0])
-def test_where_two_passes_differ_both_divergences_count(weight: float) -> None:
-    """A fourth of each, beside the mean of the two losses."""
-    logits, tgt = randn(18, VOCAB).requires_grad_(), random_targets(9)
-    found = agreement_loss(logits, tgt, label_smoothing=0.1, weight=weight)
-    losses = [smoothed_loss(half, tgt, label_smoothing=0.1) for half in logits.split(9)]
-    log_p, log_q = logits.log_softmax(dim=-1).split(9)
-    divergences = sum(
-        functional.kl_div(other, one, reduction="sum", log_target=True)
-        for one, other in ((log_p, log_q), (log_q, log_p))
-    )
-    expected = (losses[0].total + losses[1].total) / 2 + weight / 4 * divergences
-    torch.testing.assert_close(found.total, expected)
-    torch.testing.assert_close(*(torch.autograd.grad(total, logits)[0] for total in (found.total, expected)))
-    torch.testing.assert_close(found.nll, (losses[0].nll + losses[1].nll) / 2)
-    assert found.tokens == 9
-    assert not found.nll.requires_grad
 
 
 # --- over a sample of the vocabulary ---

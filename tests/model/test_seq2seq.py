@@ -25,7 +25,6 @@ DECODERS = {
     "cell": tuple(CELLS),
     "attention": tuple(ATTENTIONS),
     "input_feeding": (False, True),
-    "deep_output": (False, True),
 }
 ENCODERS: list[dict[str, object]] = [
     {"bidirectional": "none", "reverse_source": True},
@@ -101,7 +100,7 @@ def search(model: Seq2Seq, src: Tensor, lengths: Tensor, max_lengths: Tensor) ->
 @either
 def test_batch_mates_never_change_what_a_beam_finds(attention: str, input_feeding: bool) -> None:
     """Sentences leave the batch one after the other, and those that stay keep their own source."""
-    model = new_model(attention=attention, input_feeding=input_feeding, deep_output=True)
+    model = new_model(attention=attention, input_feeding=input_feeding)
     with torch.no_grad():
         model.output.weight.mul_(3.0)  # else all hypotheses are about as good
     max_lengths = torch.tensor([7, 2, 5])

@@ -15,7 +15,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "deep gru": {"cell": "gru", "encoder_layers": 2, "decoder_layers": 2, "bidirectional": "first", "residual": True},
     "rnn vector": {"cell": "rnn", "attention": "none", "bidirectional": "none", "reverse_source": True},
     "lstm vector": {"attention": "none", "reverse_source": True, "encoder_layers": 2, "tie": "none"},
-    "lnlstm": {"cell": "lnlstm", "attention": "mlp", "deep_output": True},
+    "lnlstm": {"cell": "lnlstm", "attention": "mlp"},
     "fed gru": {"cell": "gru", "attention": "multihead", "attention_heads": 2, "input_feeding": True},
     "fed lstm": {"attention": "dot", "input_feeding": True, "decoder_layers": 2},
     "convolutional": {"encoder": "convolutional", "attention": "local", "encoder_layers": 2},

@@ -166,23 +166,6 @@ def test_a_trainer_goes_back_to_a_saved_state_with_a_share_of_the_rate() -> None
     assert same(trainer.model.weights(), other.model.weights())
 
 
-def test_agreement_is_between_two_passes_of_a_batch_under_different_dropout() -> None:
-    """So without dropout there is nothing to agree on, and a step is the same."""
-
-    def after_a_step(*, dropout: float, agreement: float) -> tuple[float, int]:
-        torch.manual_seed(1)
-        section = ModelSection(embed_dim=8, encoder_dim=6, decoder_dim=10, dropout=dropout)
-        model = build_model(section, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB)
-        loss = new_trainer(model=model, agreement=agreement).update()
-        return float(loss.total.detach()), loss.tokens
-
-    alone, agreeing = (after_a_step(dropout=0.0, agreement=agreement) for agreement in (0.0, 2.0))
-    assert agreeing == pytest.approx(alone, rel=1e-6)
-    weak, strong = (after_a_step(dropout=0.3, agreement=agreement) for agreement in (0.1, 50.0))
-    assert strong[0] > weak[0] + 1.0
-    assert strong[1] == weak[1] == alone[1]
-
-
 def test_a_state_is_a_copy_that_later_steps_leave_alone() -> None:
     trainer = new_trainer(ema_decay=0.5)
     trainer.update()
