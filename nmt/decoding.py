@@ -21,6 +21,7 @@ from nmt.search.hypothesis import Hypothesis, StateT, Step
 from nmt.search.penalty import LengthPenalty
 from nmt.search.sampling import SamplingOptions, line_uniforms, sample
 
+PHRASE_BEAM = 5  # at least: with fewer, phrases are placed as soon as possible, whatever they mean there
 MOST_PIECES = 2**20  # that a line is cut into
 SUPPRESSED = (PAD_ID, UNK_ID, BOS_ID)
 
@@ -75,11 +76,6 @@ class Searcher:
         self.glued_ids = frozenset(glued_ids)
         self.device = next(model.parameters()).device
 
-    @property
-    def draws(self) -> bool:
-        """Are translations drawn at random?"""
-        return self.search.sample or self.search.mbr_samples > 0
-
     def __call__(self, jobs: Sequence[Job], n_best: int = 1) -> list[list[Hypothesis]]:
         """The n best hypotheses of each job, best first; where they are drawn, n of them as they came.
 
@@ -113,7 +109,7 @@ class Searcher:
             max_lengths=max_lengths,
             suppress_ids=SUPPRESSED,
         )
-        if self.draws:
+        if self.search.draws:
             return self._draw(jobs, step, state, max_lengths, max(n_best, self.search.mbr_samples))
         if self.search.coverage_penalty == 0:
             return self._best(jobs, step, state, max_lengths, n_best)
@@ -138,6 +134,7 @@ class Searcher:
             prefixes=[job.prefix for job in jobs] if prefixed else (),
             allowances=[job.allowance for job in jobs] if self.reserved_ids else (),
             reserved_ids=self.reserved_ids,
+            exempt=[[token for phrase in job.phrases for token in phrase] for job in jobs],
         )
 
     def _best(
@@ -146,6 +143,7 @@ class Searcher:
         options = BeamOptions(self.search.beam_size, self.penalty, n_best)
         if any(job.phrases for job in jobs):
             phrases = [job.phrases for job in jobs]
+            options = BeamOptions(max(options.beam_size, PHRASE_BEAM), self.penalty, n_best)
             return constrained_beam_search(
                 step,
                 state,

@@ -4,9 +4,10 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Console
 from rich.progress import track
@@ -69,9 +70,18 @@ def distill(
     return distilled
 
 
-def system_of(runs: Sequence[Path], combination: str | None, engine: str, search: SearchSection) -> str:
-    """A digest of what decides a translation: the weights of all runs, how they are combined, how they search."""
-    digest = hashlib.sha256(f"{combination} {engine} {search.model_dump_json()}".encode())
+def system_of(
+    runs: Sequence[Path],
+    combination: str | None,
+    engine: str,
+    search: SearchSection,
+    besides: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """A digest of what decides a translation: the weights of all runs, how they are combined, how they search.
+
+    besides: what else has a say.
+    """
+    digest = hashlib.sha256(f"{combination} {engine} {search.model_dump_json()} {dict(besides)}".encode())
     for run in runs:
         digest.update(sha256(run / MODEL).encode())
     return digest.hexdigest()[:16]

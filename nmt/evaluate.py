@@ -3,10 +3,11 @@
 import json
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -110,13 +111,16 @@ def save_evaluation(folder: Path, test_set: TestSet, evaluation: Evaluation, dat
         write_lines(folder / HYPOTHESES / name, lines)
 
 
-def claim_folder(folder: Path, runs: Sequence[Path], *, combination: str | None) -> None:
+def claim_folder(
+    folder: Path, runs: Sequence[Path], *, combination: str | None, besides: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Say in `folder` which models its scores will be of, so that they are never mixed with those of others.
 
+    besides: what else has a say in the translations.
     Raises OutputError for a run folder, and for one that holds scores of other models.
     """
     models = [{"run": str(run.resolve()), "sha256": sha256(run / MODEL)} for run in runs]
-    system = {"models": models, "combination": combination}
+    system = {"models": models, "combination": combination, **({"besides": dict(besides)} if besides else {})}
     if (folder / RECIPE).exists():
         raise OutputError(f"{folder}: a run folder, and its scores are those of its own model; name another folder")
     path = folder / SYSTEM

@@ -68,11 +68,13 @@ def load_ensemble(
     """
     if isinstance(runs, str | Path) or not runs:
         raise TypeError("load_ensemble takes a list of run folders: load_ensemble([run, another])")
-    if shortlist and (glossary.terms or keep):
-        raise RecipeError(
-            "a shortlist may lack the words that a glossary or what is to be kept demands: translate without one"
-        )
     first, *others = saved = [load_model(Path(run)) for run in runs]
+    options = with_search(searched(Path(runs[0]), first.recipe), search).search
+    demands = glossary.terms or (keep and not first.tokenizers.placeholders)
+    if demands and shortlist:
+        raise RecipeError("a shortlist may lack the words that a glossary or what is kept demands: take one of them")
+    if demands and options.draws:
+        raise RecipeError("a glossary, and what is kept, is for a search, not for drawing at random: take one of them")
     for run, other in zip(runs[1:], others, strict=True):
         _check_fit(runs[0], first, run, other)
     models: list[StepModel[Any]] = []
@@ -85,7 +87,6 @@ def load_ensemble(
         run, weight = fusion
         language_model = load_language_model(Path(run), beside=first)
         model = Fusion(model, language_model.model.to(device), weight=weight)
-    options = with_search(searched(Path(runs[0]), first.recipe), search).search
     return Translator(model, first.tokenizers, options, scorer=scorer, glossary=glossary, keep=keep)
 
 

@@ -35,13 +35,14 @@ class Passage:
     """What is translated as a whole: a line, or a sentence of a long one; more jobs than one where it is longer still.
 
     spans: what the symbols of placeholders in it stand for. terms: what its translation must have. gap: what stands
-    between it and the next passage.
+    between it and the next passage. copied: what has no words, nothing but spans and marks, and stays as it is.
     """
 
     jobs: tuple[Job, ...]
     spans: tuple[str, ...]
     terms: tuple[Term, ...]
     gap: str
+    copied: str = ""
 
 
 class _Part(NamedTuple):
@@ -85,17 +86,19 @@ class PassageMaker:
             parts = chain.from_iterable(map(self._shorter, sentences))
         number = 0
         for part in parts:
+            if part.masked.spans and not any(map(str.isalnum, "".join(unmask(part.masked.text, ()).text))):
+                yield Passage((), (), (), part.gap, unmask(*part.masked).text)
+                continue
             pieces = _cut(self.tokenizers.src, part.ids, self.longest)
             texts = [part.masked.text] if len(pieces) == 1 else [self.tokenizers.src.decode(piece) for piece in pieces]
             jobs, terms = [], []
             for piece, text in zip(pieces, texts, strict=True):
-                found = self.glossary.find(text)
-                wanted = [*(term.target for term in found), *self._kept(text)]
+                wanted = [*(term.target for term in self.glossary.find(text)), *self._kept(text)]
                 prefix = self._prefix(request, part.masked.spans) if number == 0 else ()
                 phrases = [ids for ids in map(self.tokenizers.tgt.encode, wanted) if ids and UNK_ID not in ids]
                 allowance = self.tokenizers.allowances(piece)
                 jobs.append(Job(piece, (request.number, number), prefix, phrases, allowance))
-                terms += found
+                terms += self.glossary.find(unmask(text, part.masked.spans).text)  # one may hold a span
                 number += 1
             yield Passage(tuple(jobs), part.masked.spans, tuple(terms), part.gap)
 
@@ -113,9 +116,10 @@ class PassageMaker:
 
     def _prefix(self, request: Request, spans: Sequence[str]) -> Sequence[int]:
         """The ids that a translation begins with, where its source has these spans."""
-        text = request.prefix
-        for symbol, span in sorted(zip(SYMBOLS, dict.fromkeys(spans), strict=False), key=lambda pair: -len(pair[1])):
-            text = text.replace(span, symbol)
+        text = self.tokenizers.tgt.normalize(request.prefix)
+        symbols = dict(zip(dict.fromkeys(spans), SYMBOLS, strict=False))
+        for begin, end in reversed(find_spans(text, self.tokenizers.placeholders, keep=self.keep)):
+            text = text[:begin] + symbols.get(text[begin:end], text[begin:end]) + text[end:]
         ids = self.tokenizers.tgt.encode(text)
         if UNK_ID in ids:
             raise DataError(
@@ -148,7 +152,7 @@ def join(tokenizers: TokenizerPair, passages: Sequence[Passage], found: Sequence
     for passage, of_jobs in zip(passages, found, strict=True):
         masked = [tokenizers.tgt.decode(one.hypothesis.ids) for one in of_jobs]
         unmasked = unmask(" ".join(filter(None, masked)), passage.spans)
-        text, gap = text + gap + unmasked.text, passage.gap
+        text, gap = text + gap + (passage.copied or unmasked.text), passage.gap
         whole &= not unmasked.missing and not unmasked.extra
         for job, tgt_text, one in zip(passage.jobs, masked, of_jobs, strict=True):
             src_counts = _word_counts(tokenizers.src.decode(job.ids), passage.spans)

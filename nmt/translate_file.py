@@ -120,8 +120,10 @@ def is_done(path: Path) -> bool:
         return False
 
 
-def mark_done(path: Path, lines: int) -> None:
-    """Say that a shard is whole."""
+def mark_done(path: Path, lines: int, *, wanted: int) -> None:
+    """Say that a shard is whole. Raises DataError where it has not the lines that were counted before."""
+    if lines != wanted:
+        raise DataError(f"{path}: has {lines} lines, but {wanted} were counted: did the text change meanwhile?")
     write_json(marker_of(path), {"lines": lines, "sha256": sha256(path)})
 
 

@@ -136,13 +136,15 @@ class Translator:
         """The n best translations of a line; choices: those of each job of each passage."""
         if not passages:
             return [BLANK]
-        ranks = range(max(len(job) for passage in choices for job in passage))[:n_best]
+        ranks = range(max((len(job) for passage in choices for job in passage), default=1))[:n_best]
         chosen = ([[job[min(rank, len(job) - 1)] for job in passage] for passage in choices] for rank in ranks)
         return [self._translation(source, passages, each) for each in chosen]
 
     def _translation(self, source: str, passages: Sequence[Passage], found: Sequence[Sequence[Found]]) -> Translation:
         joined = join(self.tokenizers, passages, found)
         pieces = [one.hypothesis for of_passage in found for one in of_passage]
+        if not pieces:
+            return Translation(joined.text)
         token_log_probs = tuple(log_prob for piece in pieces for log_prob in piece.token_log_probs)
         of_all = sum(token_log_probs) / self._searcher.penalty(len(token_log_probs))
         terms = [term for passage in passages for term in passage.terms]

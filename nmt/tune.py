@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from nmt.errors import DataError
+from nmt.errors import DataError, RecipeError
 from nmt.evaluate import TestSet
 from nmt.metrics import Score, score
 from nmt.recipe import SearchSection
@@ -51,6 +51,11 @@ def tune(
         raise DataError(
             f"{valid.name}: {len(valid.src)} source lines and {len(valid.references)} references; wanted is one "
             "reference a line, and one line at least"
+        )
+    if translator.search.draws or translator.search.diverse_groups > 1:
+        raise RecipeError(
+            f"{run}: its [search] section draws at random, or cuts the beam into groups; tuning is for a search for "
+            "the best: take out sample, mbr_samples and diverse_groups"
         )
     options = list(trials(translator.search, beam_sizes))
     done = []

@@ -2,18 +2,21 @@
 
 import random
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from toy_run import TinyRun, nmt
+from toy_run import TinyRun, nmt, write_recipe
 
 from nmt.data.glossary import Glossary, missed
+from nmt.data.placeholders import differences
 from nmt.decoding import Searcher
 from nmt.errors import DataError, RecipeError
 from nmt.loading import load
 from nmt.passages import PassageMaker, Request
 from nmt.recipe import SearchSection
+from nmt.run_dir import SCORES
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalty import LengthPenalty
 from nmt.translate_file import requests
@@ -152,7 +155,7 @@ def test_terms_of_a_glossary_are_met(translator: Translator, tiny: TinyRun) -> N
     lines = [line for line in tiny.sources if GLOSSARY.find(line)]
     assert len(lines) > 5
     for line, [one] in zip(lines, demanding(translator).translations(lines), strict=True):
-        assert missed(GLOSSARY.find(line), one.text) == []
+        assert missed(GLOSSARY.find(line), one.text) == [], one.text
         assert "glossary" not in one.flags
 
 
@@ -256,3 +259,75 @@ def test_the_command_reports_what_is_flagged_with_line_numbers(tiny: TinyRun, tm
     assert "zebra" in result.lines[0]
     cut = nmt("translate", tiny.run, "--max-length-ratio", 0.01, "--max-length-offset", 1, stdin=source)
     assert "warning: translations that reached the length limit and were cut off: 2 (lines 1, 2)" in cut.err
+
+
+def test_a_demand_that_no_draw_can_meet_is_refused(tiny: TinyRun) -> None:
+    with pytest.raises(RecipeError, match="not for drawing at random"):
+        load(tiny.run, search={"sample": True}, glossary=GLOSSARY)
+    with pytest.raises(RecipeError, match="a shortlist may lack the words"):
+        load(tiny.run, shortlist=True, keep=[re.compile("x")])
+
+
+def test_a_prefix_that_goes_on_with_a_term_is_kept(translator: Translator) -> None:
+    glossary = Glossary([("kommt", "walk")])
+    [[one]] = demanding(translator, glossary=glossary).translations([Request("Er kommt.", 0, "walkers")])
+    assert one.text.startswith("walkers")
+
+
+def test_a_term_may_stand_twice_where_ngrams_may_not(translator: Translator) -> None:
+    blocked = under(demanding(translator), block_ngrams=1)
+    [[one]] = blocked.translations(["Er kommt nicht und kommt."])
+    assert one.text.count("the zebra") == 2
+
+
+def test_scores_of_another_system_do_not_become_the_runs_own(tiny: TinyRun, tmp_path: Path) -> None:
+    run = shutil.copytree(tiny.run, tmp_path / "run")
+    before = (run / SCORES).read_bytes()
+    for options, words in (
+        (["--sample"], "with drawn"),
+        (["--shortlist"], "with shortlist"),
+        (["--keep", "x"], "keep"),
+    ):
+        result = nmt("evaluate", run, *options)
+        assert (result.code, words in result.err) == (2, True), result.err
+    assert (run / SCORES).read_bytes() == before
+    assert nmt("evaluate", run, "--shortlist", "-o", tmp_path / "short").code == 0
+    assert "another folder" in nmt("evaluate", run, "--keep", "x", "-o", tmp_path / "short").err
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Translator:
+    """A model with placeholders that has learned next to nothing."""
+    folder = tmp_path_factory.mktemp("placed")
+    pairs = [(f"Er sagt {{name}} und {n}.", f"He says {{name}} and {n}.") for n in range(60)]
+    changed = {"data.test": "[]", "tokenizer.vocab_size": "330", "train.max_steps": "4", "train.warmup_steps": "1"}
+    options = [f"--set={key}={value}" for key, value in changed.items()]
+    recipe = write_recipe(folder, pairs, pairs[:4])
+    kinds = '--set=tokenizer.placeholders=["braces","numbers","tags"]'
+    assert nmt("train", recipe, "--run-dir", folder / "run", kinds, *options).code == 0
+    return load(folder / "run")
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_no_symbol_of_a_placeholder_is_ever_shown(placed: Translator, beam_size: int) -> None:
+    lines = ["Er sagt {name} und 7.", "{a} {b} {c} {d} {e}", "Er sagt 1 2 3 4 5 6 7.", "7", "Er sagt <b>ja</b>."]
+    prefixes = ["He says {name}", "", "0 ph 1 and 20", "p", "h 0"]
+    for translator in (under(placed, beam_size=beam_size), under(placed, sample=True)):
+        for request, [one] in zip(
+            requests(lines, prefixes), translator.translations(requests(lines, prefixes)), strict=True
+        ):
+            assert "\u27e6" not in one.text
+            kinds = placed.tokenizers.placeholders
+            kept = differences(request.text, one.text, kinds) == ((), ())
+            assert kept or "placeholders" in one.flags
+
+
+def test_a_line_of_spans_alone_is_copied(placed: Translator) -> None:
+    lines = ["{name}", "{a} - {b}!", "<b>7</b>"]
+    assert placed.translate(lines) == lines
+
+
+def test_a_term_that_holds_a_span_is_met_or_flagged(placed: Translator) -> None:
+    wanted = demanding(placed, glossary=Glossary([("Bruder 5", "sibling 5"), ("sagt", "tells")]))
+    [[one]] = wanted.translations(["Mein Bruder 5 sagt ja."])
+    assert ("sibling 5" in one.text and "tells" in one.text) or "glossary" in one.flags

@@ -28,7 +28,7 @@ def test_a_marker_speaks_of_what_is_there(tmp_path: Path) -> None:
     assert not is_done(path)
     path.write_bytes(b"one\ntwo\n")
     assert not is_done(path)
-    mark_done(path, 2)
+    mark_done(path, 2, wanted=2)
     assert is_done(path)
     assert json.loads(marker_of(path).read_bytes())["lines"] == 2
     path.write_bytes(b"one\n")

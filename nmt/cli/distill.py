@@ -38,7 +38,7 @@ def distill(
     translator = load(run, decoding)
     data = load_stored_recipe(run).data
     lines = read_lines(src, errors=data.errors) if src else open_train(data).pairs["src"]
-    system = system_of(decoding.runs(run), decoding.combination, decoding.engine, translator.search)
+    system = system_of(decoding.runs(run), decoding.combination, decoding.engine, translator.search, decoding.besides())
     console = Console(stderr=True)
     found = distill_lines(translator, lines, out, data=data, system=system, console=console, resume=resume)
     click.echo(

@@ -56,6 +56,10 @@ def evaluate(
     if decoding.ensemble and output is None:
         raise click.UsageError("--ensemble goes with --output FOLDER here: the scores are not those of RUN alone")
     translator = load(run, decoding)
+    besides = decoding.besides()
+    besides |= {"drawn": translator.search.model_dump_json()} if translator.search.draws else {}
+    if besides and output is None:
+        raise click.UsageError(f"--output FOLDER is wanted: with {', '.join(besides)} the scores are not RUN's own")
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
         name = name or src.name.removesuffix(".gz").removesuffix(f".{data.src_lang}")
@@ -66,6 +70,6 @@ def evaluate(
         test_sets = open_test_sets(data)
     if output is not None:
         combination = (decoding.combination or "linear") if decoding.ensemble else None
-        claim_folder(output, decoding.runs(run), combination=combination)
+        claim_folder(output, decoding.runs(run), combination=combination, besides=besides)
     metrics = metrics or METRICS_BY_DEFAULT
     evaluate_run(output or run, translator, test_sets, metrics=metrics, data=data, console=Console())

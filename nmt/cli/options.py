@@ -36,6 +36,18 @@ class Decoding:
         """All run folders, the named one first."""
         return [run, *self.ensemble]
 
+    def besides(self) -> dict[str, str]:
+        """What has a say in a translation besides the runs and the search options, none of it by default."""
+        from nmt.run_dir import MODEL, sha256
+
+        given = {
+            "lm": self.lm and f"{sha256(self.lm / MODEL)} {LM_WEIGHT if self.lm_weight is None else self.lm_weight}",
+            "glossary": self.glossary and sha256(self.glossary),
+            "keep": " ".join(self.keep),
+            "shortlist": "yes" if self.shortlist else "",
+        }
+        return {name: value for name, value in given.items() if value}
+
 
 MODELS = [
     click.option(
@@ -152,7 +164,7 @@ SPEED = [
 ]
 SECTIONS = {
     "Models": MODELS,
-    "Search (each as the recipe has it, if not given)": SEARCH,
+    "Search (as RUN has it, where not given)": SEARCH,
     "Drawing at random": RANDOM,
     "What a translation must have": DEMANDS,
     "Speed": SPEED,
@@ -213,7 +225,7 @@ def load(run: Path, decoding: Decoding) -> "Translator":
         keep=[_pattern(text) for text in decoding.keep],
         fusion=None if decoding.lm is None else (decoding.lm, weight),
     )
-    draws = translator.search.sample or translator.search.mbr_samples
+    draws = translator.search.draws
     if idle := [name for name in ("temperature", "top_k", "top_p", "seed") if name in decoding.search and not draws]:
         raise click.UsageError(
             f"--{idle[0].replace('_', '-')} goes with --sample or --mbr-samples: it says how to draw"

@@ -92,8 +92,8 @@ def translate(
 
     if resume and (output is None or (n_best > 1 and not as_json)):
         raise click.UsageError("--resume goes with --output, and with --n-best only as --json: it counts lines")
-    if shard and (output is None or file == "-"):
-        raise click.UsageError("--shard goes with --output and with a FILE, whose lines can be counted")
+    if shard and (output is None or not Path(file).is_file()):
+        raise click.UsageError("--shard goes with --output and with a FILE on the disk, whose lines can be counted")
     if prefixes and decoding.shortlist:
         raise click.UsageError("--prefixes goes without --shortlist, which may lack their words")
     if workers > 1 and decoding.threads:
@@ -134,7 +134,7 @@ def translate(
             if output is None and terminal:
                 stream.flush()
     if shard and output:
-        translate_file.mark_done(output, number - first)
+        translate_file.mark_done(output, number - first, wanted=(end or 0) - first)
     _warn(flagged)
 
 

@@ -93,6 +93,8 @@ class FullScores:
         log_sums = log_sum_exp(logits, small=self.output.small)
         ends = (logits[:, eos_id] - log_sums).view_as(so_far)
         logits.index_fill_(1, barred, -torch.inf)
+        if width > logits.size(1):  # a beam wider than the vocabulary
+            logits = functional.pad(logits, (0, -(-width // BLOCK) * BLOCK - logits.size(1)), value=-torch.inf)
         return best_of_blocks(logits, log_sums.view_as(so_far), so_far, width=width, ends=ends)
 
 

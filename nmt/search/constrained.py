@@ -193,7 +193,9 @@ def constrained_beam_search(
         results.update(zip(free, found, strict=True))
     if bound:
         sentences = [_Sentence(at, int(max_lengths[at]), Demand(phrases[at])) for at in bound]
-        search = _Allocation(options, eos_id, max_lengths.new_tensor([*suppress_ids, eos_id]), frozenset(glued_ids))
+        search = _Allocation(
+            options, eos_id, max_lengths.new_tensor([*suppress_ids, eos_id]), max_lengths.new_tensor([*glued_ids])
+        )
         state = state.select(max_lengths.new_tensor(bound)) if free else state
         search.run(step, state, sentences, max_lengths.new_full((len(bound),), bos_id))
         results.update((sentence.place, sentence.best(options.n_best)) for sentence in sentences)
@@ -234,14 +236,14 @@ class _Allocation:
     options: BeamOptions
     eos_id: int
     barred: Tensor
-    glued_ids: frozenset[int]
+    glued: Tensor  # (G,)
 
     def run(self, step: Step[StateT], state: StateT, sentences: Sequence[_Sentence], prev_ids: Tensor) -> None:
         """Fill `ended` of each sentence; prev_ids (B,)."""
         position, rows_each, width = 0, 1, self.options.beam_size
         while True:
             found, state = step(prev_ids, state)
-            log_probs = as_scores(found).log_probs().float()  # (N, V)
+            log_probs = self.unglued(as_scores(found).log_probs().float(), sentences)  # (N, V)
             candidates = self.candidates(log_probs, sentences)
             ends = log_probs[:, self.eos_id].view(len(sentences), -1).tolist()
             for sentence, given, own_ends in zip(sentences, candidates, ends, strict=True):
@@ -254,6 +256,17 @@ class _Allocation:
             state = state.select(prev_ids.new_tensor([at * rows_each + beam.row for at, beam in beams]))
             prev_ids = prev_ids.new_tensor([beam.ids[-1] for _, beam in beams])
             sentences, rows_each, position = [sentence for _, sentence in going], width, position + 1
+
+    def unglued(self, log_probs: Tensor, sentences: Sequence[_Sentence]) -> Tensor:
+        """log_probs (N, V) without what would go on with a phrase; a prefix may leave nothing else to a row, though."""
+        each = len(log_probs) // len(sentences)
+        closed = [at * each + own for at, s in enumerate(sentences) for own, beam in enumerate(s.beams) if beam.closed]
+        if not closed:
+            return log_probs
+        rows = self.barred.new_tensor(closed)
+        left = log_probs[rows].index_fill(1, self.glued, -torch.inf)
+        possible = left.amax(dim=1) > -torch.inf
+        return log_probs.index_copy(0, rows[possible], left[possible])
 
     def candidates(self, log_probs: Tensor, sentences: Sequence[_Sentence]) -> list[list[_Beam]]:
         """log_probs (N, V) -> for each sentence, its beams with a token more that are worth a thought, best first."""
@@ -274,11 +287,8 @@ class _Allocation:
         found: list[list[_Beam]] = [[] for _ in sentences]
         for (row, token), value in zip(worth, log_probs[rows, tokens].tolist(), strict=True):
             at, own = divmod(row, each)
-            if own >= len(sentences[at].beams) or value == -math.inf or token in never:
-                continue
-            beam = sentences[at].beams[own]
-            if not (beam.closed and token in self.glued_ids):
-                found[at].append(beam.taking(token, value, own))
+            if own < len(sentences[at].beams) and value > -math.inf and token not in never:
+                found[at].append(sentences[at].beams[own].taking(token, value, own))
         return [sorted(beams, key=lambda beam: -beam.log_prob) for beams in found]
 
     def advance(self, sentence: _Sentence, candidates: Sequence[_Beam], ends: Sequence[float], position: int) -> None:

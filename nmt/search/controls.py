@@ -24,6 +24,8 @@ class Controls:
     prefixes: how each sentence begins, one a sentence, or none at all; the other rules do not hold inside them.
     allowances: how often a sentence must produce an id of `reserved_ids`, one mapping a sentence, or none at all; never
     more often, and ids that it does not name never. Blocking and penalty leave reserved ids alone: they are counted.
+    Where a sentence would end without some that it must produce, it goes on with nothing but those.
+    exempt: the ids that blocking leaves alone, one collection a sentence, or none at all.
 
     Raises RecipeError for what makes no sense.
     """
@@ -34,6 +36,7 @@ class Controls:
     prefixes: Sequence[Sequence[int]] = ()
     allowances: Sequence[Mapping[int, int]] = ()
     reserved_ids: Sequence[int] = ()
+    exempt: Sequence[Sequence[int]] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("min_length", "no least length"), ("block_ngrams", "no blocking")):
@@ -61,7 +64,7 @@ class ControlledState(Generic[StateT]):
     """The state of the wrapped step, and row by row what was taken and what is still to come.
 
     taken (N, t + 1): bos and the t tokens after it, (N, 0) before the first step. prefixes (N, P), prefix_lengths (N,).
-    left (N, R): how often each reserved id must still come. max_lengths (N,).
+    left (N, R): how often each reserved id must still come. max_lengths (N,). exempt (N, E), -1: none.
     """
 
     inner: StateT
@@ -70,10 +73,11 @@ class ControlledState(Generic[StateT]):
     prefix_lengths: Tensor
     left: Tensor
     max_lengths: Tensor
+    exempt: Tensor
 
     def select(self, rows: Tensor) -> Self:
         """As `State` has it."""
-        own = (self.taken, self.prefixes, self.prefix_lengths, self.left, self.max_lengths)
+        own = (self.taken, self.prefixes, self.prefix_lengths, self.left, self.max_lengths, self.exempt)
         return type(self)(self.inner.select(rows), *(x.index_select(0, rows) for x in own))
 
 
@@ -102,7 +106,10 @@ def under(
     if not controls.asked:
         return step, state
     device = limits.device
-    prefixes = [torch.tensor(prefix, dtype=torch.int64) for prefix in controls.prefixes or [()] * rows]
+    prefixes, exempt = (
+        [torch.tensor(list(ids), dtype=torch.int64) for ids in given or [()] * rows]
+        for given in (controls.prefixes, controls.exempt)
+    )
     allowances = controls.allowances or [{}] * rows
     left = [[allowance.get(token, 0) for token in controls.reserved_ids] for allowance in allowances]
     rules = _Rules(controls, eos_id, suppress_ids, device)
@@ -119,11 +126,12 @@ def under(
         prefix_lengths=torch.tensor([len(prefix) for prefix in prefixes], device=device),
         left=torch.tensor(left, dtype=torch.int64, device=device).view(rows, len(controls.reserved_ids)),
         max_lengths=limits,
+        exempt=torch.nn.utils.rnn.pad_sequence(exempt, batch_first=True, padding_value=-1).to(device),
     )
 
 
 def _check(controls: Controls, eos_id: int, limits: Sequence[int], suppress_ids: Sequence[int]) -> None:
-    for name in ("prefixes", "allowances"):
+    for name in ("prefixes", "allowances", "exempt"):
         if len(getattr(controls, name)) not in (0, len(limits)):
             raise RecipeError(
                 f"{name}: {len(getattr(controls, name))} for {len(limits)} sentences; give one for each, or none at all"
@@ -160,6 +168,7 @@ class _Rules:
             before.prefix_lengths,
             before.left - (prev_ids[:, None] == self.reserved).long(),
             before.max_lengths,
+            before.exempt,
         )
 
     def obeyed(self, model: Tensor, state: ControlledState[StateT]) -> Tensor:
@@ -173,14 +182,21 @@ class _Rules:
         eos = log_probs[:, self.eos_id].clone()
         if self.controls.block_ngrams > 0:
             rows, ids = repeats(taken, self.controls.block_ngrams)
-            fair = ~torch.isin(ids, self.reserved)
+            fair = ~torch.isin(ids, self.reserved) & (ids[:, None] != state.exempt[rows]).all(dim=1)
             log_probs[rows[fair], ids[fair]] = -torch.inf
         if len(self.reserved) > 0:
             log_probs[:, self.reserved] = log_probs[:, self.reserved].masked_fill(state.left <= 0, -torch.inf)
         log_probs[:, self.suppressed] = -torch.inf
         log_probs[:, self.eos_id] = -torch.inf
-        early = (state.left > 0).any(dim=1) | (length < self.controls.min_length)
-        early &= (length < state.max_lengths) & (log_probs.amax(dim=1) != -torch.inf)
+        best = log_probs.amax(dim=1)
+        lacking = (state.left > 0).any(dim=1)
+        early = lacking | (length < self.controls.min_length)
+        early &= (length < state.max_lengths) & (best != -torch.inf)
+        if bool((late := early & lacking & (eos >= best)).any()):  # all is said, but for what must still come
+            owed = torch.zeros_like(log_probs, dtype=torch.bool)
+            owed[:, self.reserved] = (state.left > 0) & (log_probs[:, self.reserved] > -torch.inf)
+            late &= owed.any(dim=1)
+            log_probs.masked_fill_(late[:, None] & ~owed, -torch.inf)
         log_probs[:, self.eos_id] = eos.masked_fill(early, -torch.inf)
         return forced(log_probs, model, state) if length < state.prefixes.size(1) else log_probs
 

@@ -12,6 +12,7 @@ import torch
 
 from nmt.recipe import Recipe
 from nmt.recipe_file import flat
+from nmt.recipe_keys import keys as keys_of_recipes
 
 Row = dict[str, Any]
 Identity = Mapping[str, str | int]
@@ -47,8 +48,12 @@ class Store:
 
 
 def digest(recipe: Recipe, *more: object) -> str:
-    """What stands for all settings of a measurement: the recipe's keys that change numbers, and `more`."""
-    keys = {key: value for key, value in flat(recipe).items() if key not in INDIFFERENT}
+    """What stands for all settings of a measurement: the recipe's keys that change numbers, and `more`.
+
+    Keys at their defaults are left out, so that a key that a later version adds or deletes leaves measurements valid.
+    """
+    defaults = {key: field.default for key, field in keys_of_recipes().items()}
+    keys = {key: value for key, value in flat(recipe).items() if key not in INDIFFERENT and value != defaults[key]}
     return hashlib.sha256(repr((sorted(keys.items()), more)).encode("utf-8")).hexdigest()[:16]
 
 
