@@ -163,10 +163,11 @@ def test_bins_of_source_length_hold_every_sentence_once(tmp_path: Path) -> None:
     assert [round(row["bleu"]) for row in found] == [100, 0, 0, 0, 0]
 
 
-def test_seconds_are_those_of_training_alone() -> None:
+def test_seconds_are_those_of_training_alone_at_its_undisturbed_speed() -> None:
     report = {"event": "train", "tokens": 600, "tokens_per_second": 200.0}
+    slow = report | {"tokens_per_second": 20.0}
     valid = {"event": "valid", "bleu": 1.0, "ppl": 9.0, "seconds": 1000.0}
-    found = translate.validations([report, report, valid | {"step": 2}, report, valid | {"step": 3}])
+    found = translate.validations([report, slow, valid | {"step": 2}, report, valid | {"step": 3}])
     assert [(point["step"], point["seconds"]) for point in found] == [(2, 6.0), (3, 9.0)]
 
 

@@ -19,7 +19,9 @@ def write_run(folder: Path, *, bleu: float) -> Path:
     row = {"test_set": "test", "metric": "BLEU", "score": bleu, "signature": "nrefs:1|..."}
     (folder / "scores.json").write_text(json.dumps([row]))
     reports = [
+        {"event": "train", "step": 4, "tokens": 6000, "tokens_per_second": 200.0},
         {"event": "valid", "step": 5, "bleu": bleu + 2, "elapsed_seconds": 30.0},
+        {"event": "train", "step": 8, "tokens": 12000, "tokens_per_second": 100.0},  # disturbed
         {"event": "valid", "step": 9, "bleu": bleu + 1, "elapsed_seconds": 90.0},
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(report) + "\n" for report in reports))

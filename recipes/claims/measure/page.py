@@ -61,8 +61,9 @@ writes a token for each it reads, some tokens late.
 CONVERGENCE = """## 4. An LSTM converges faster than a simple RNN
 
 Measured: perplexity on Multi30k's validation set against steps and against seconds of training (one thread, validation
-not counted), with and without attention; only `model.cell` differs. The simple RNN has a second try with a third of the
-learning rate. BLEU is that of {test_set} (beam {beam}).
+not counted, at the run's undisturbed speed: the ninth decile of its reports), with and without attention; only
+`model.cell` differs. The simple RNN has a second try with a third of the learning rate. BLEU is that of {test_set}
+(beam {beam}).
 """
 
 REVERSAL = """## 5. Reversing the source helps the model without attention; attention removes the need

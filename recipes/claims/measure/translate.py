@@ -104,11 +104,15 @@ def collect(run: Path, tgt_lang: str) -> Row:
 
 
 def validations(reports: Sequence[Row]) -> list[dict[str, float]]:
-    """Step, seconds of training until then (validation not counted), perplexity and greedy BLEU."""
+    """Step, seconds of training until then (validation not counted), perplexity and greedy BLEU.
+
+    The seconds are those at the run's undisturbed speed, the ninth decile of its reports: other programs come and go.
+    """
+    speeds = sorted(report["tokens_per_second"] for report in reports if report["event"] == "train")
     seconds, found = 0.0, []
     for report in reports:
         if report["event"] == "train":
-            seconds += report["tokens"] / report["tokens_per_second"]
+            seconds += report["tokens"] / speeds[9 * len(speeds) // 10]
         else:
             point = {"step": report["step"], "seconds": round(seconds, 2)}
             found.append({**point, "ppl": round(report["ppl"], 4), "bleu": round(report["bleu"], 3)})
