@@ -38,12 +38,16 @@ sees nothing but the encoder's last state, is to name the first. Only its place 
 
 Sizes and learning are those of [recall.toml](recall.toml), the same for all: fresh sequences in each update, every
 other batch of fewer than n steps, at most {updates} updates, an earlier end when 99 % are recalled twice in a row.
-Recall is that of 512 other sequences of n steps, mean over {seeds} seeds (the layer-normalised LSTM, a slow loop: one
-seed, and shorter lengths alone). "–": not tried, as all seeds had been near chance at two shorter lengths. "Keeps" is
-the longest length up to which recall is at least 90 %, "fails at" the first with less than 50 %. Updates and CPU
-seconds until 90 % are the median of the seeds. Dashed in the plot: torch's default initialisation in place of ours
-(orthogonal recurrent weights, forget bias 1). Dotted: without the shorter batches.
+Recall is that of 512 other sequences of n steps, mean over {seeds} seeds. "–": not tried, as all seeds had been near
+chance at two shorter lengths. "Keeps" is the longest length up to which recall is at least 90 %, "fails at" the first
+with less than 50 %. Updates and CPU seconds until 90 % are the median of the seeds.{notes}
 """
+NOTES = {  # where these are measured
+    "lnlstm": "\nThe layer-normalised LSTM, a slow loop: one seed, and shorter lengths alone.",
+    "lstm-torch": "\nDashed in the plot: torch's default initialisation in place of ours (orthogonal recurrent weights, "
+    "forget\nbias 1).",
+    "lstm-whole": "\nDotted: without the shorter batches.",
+}
 
 DISTANCE = """## 2. Even an LSTM struggles past about 100 steps; attention and a convolutional encoder do not
 
@@ -107,7 +111,8 @@ def _recall(rows: Sequence[Row], folder: Path) -> list[str]:
     updates = recall_recipe().train.max_steps
     near = {name: curve for name, curve in curves.items() if name not in ("attention", "convolution")}
     far = {name: curve for name, curve in curves.items() if name in FAR}
-    sections = [RECALL.format(seeds=seeds or "several", updates=f"{updates:,}")]
+    notes = "".join(note for name, note in NOTES.items() if name in near)
+    sections = [RECALL.format(seeds=seeds or "several", updates=f"{updates:,}", notes=notes)]
     if {"rnn", "rnn-slow", "gru", "lstm"} <= near.keys():
         plots.plot_recall(near, folder / "recall.png", speed=True)
         sections += [_shares(near), _speeds(near), _image("recall by length, and updates it takes", "recall.png")]
