@@ -44,8 +44,8 @@ with less than 50 %. Updates and CPU seconds until 90 % are the median of the se
 """
 NOTES = {  # where these are measured
     "lnlstm": "\nThe layer-normalised LSTM, a slow loop: one seed, and shorter lengths alone.",
-    "lstm-torch": "\nDashed in the plot: torch's default initialisation in place of ours (orthogonal recurrent weights, "
-    "forget\nbias 1).",
+    "lstm-torch": "\nDashed in the plot: torch's default initialisation in place of ours (orthogonal recurrent weights,"
+    "\nforget bias 1).",
     "lstm-whole": "\nDotted: without the shorter batches.",
 }
 
