@@ -10,9 +10,10 @@ from toy import BOS, EOS, FIRST_WORD, SUPPRESSED, ToyModel, ToyState, every_outp
 
 from nmt.errors import NmtError, RecipeError
 from nmt.search.beam import BeamOptions
-from nmt.search.constrained import Demand, constrained_beam_search, shares
+from nmt.search.constrained import constrained_beam_search, shares
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalty import LENGTH_PENALTIES, LengthPenalty
+from nmt.search.phrases import Demand
 
 AVERAGE = LengthPenalty("average")
 Phrases = Sequence[Sequence[int]]
