@@ -49,19 +49,22 @@ class Decoding:
         return {name: value for name, value in given.items() if value}
 
 
+ENSEMBLE = click.option(
+    "--ensemble",
+    multiple=True,
+    metavar="RUN2",
+    type=click.Path(path_type=Path),
+    help="Another run, of the same tokenizer, that works together with RUN; repeatable.",
+)
+COMBINATION = click.option(
+    "--combination",
+    type=click.Choice(["linear", "log_linear"]),
+    help="What they average: probabilities, or log-probabilities.  [default: linear]",
+)
+THREADS = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]")
 MODELS = [
-    click.option(
-        "--ensemble",
-        multiple=True,
-        metavar="RUN2",
-        type=click.Path(path_type=Path),
-        help="Another run, of the same tokenizer, that decodes together with RUN; repeatable.",
-    ),
-    click.option(
-        "--combination",
-        type=click.Choice(["linear", "log_linear"]),
-        help="What they average: probabilities, or log-probabilities.  [default: linear]",
-    ),
+    ENSEMBLE,
+    COMBINATION,
     click.option(
         "--lm",
         metavar="RUN3",
@@ -160,7 +163,7 @@ SPEED = [
     click.option(
         "--batch-size", type=click.IntRange(min=1), help="Sentences decoded together.  [default: the recipe's]"
     ),
-    click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]"),
+    THREADS,
 ]
 SECTIONS = {
     "Models": MODELS,
@@ -203,18 +206,14 @@ def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def load(run: Path, decoding: Decoding) -> "Translator":
     """The translator of a run and of those that decode with it, with the options of the command line over its own."""
-    import torch
-
     from nmt.data.glossary import Glossary
     from nmt.loading import load_ensemble
 
-    if decoding.combination and not decoding.ensemble:
-        raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
+    check_combination(decoding.combination, decoding.ensemble)
     if decoding.lm_weight is not None and decoding.lm is None:
         raise click.UsageError("--lm-weight goes with --lm: it is the weight of that language model")
     weight = LM_WEIGHT if decoding.lm_weight is None else decoding.lm_weight
-    if decoding.threads:
-        torch.set_num_threads(decoding.threads)
+    use_threads(decoding.threads)
     translator = load_ensemble(
         decoding.runs(run),
         combination=decoding.combination or "linear",
@@ -231,6 +230,20 @@ def load(run: Path, decoding: Decoding) -> "Translator":
             f"--{idle[0].replace('_', '-')} goes with --sample or --mbr-samples: it says how to draw"
         )
     return translator
+
+
+def check_combination(combination: str | None, ensemble: Sequence[Path]) -> None:
+    """Raises UsageError where nothing is combined."""
+    if combination and not ensemble:
+        raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
+
+
+def use_threads(threads: int | None) -> None:
+    """Have torch use so many, or as many as it likes."""
+    import torch
+
+    if threads:
+        torch.set_num_threads(threads)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

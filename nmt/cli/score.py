@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from nmt.cli.options import COMBINATION, ENSEMBLE, THREADS, check_combination, use_threads
+
 if TYPE_CHECKING:
     from nmt.data.lines import DecodeErrors
     from nmt.scoring import CorpusScore, ScoredPair
@@ -17,7 +19,6 @@ _PATH = click.Path(path_type=Path)
 _BATCH_SIZE = click.option(
     "--batch-size", type=click.IntRange(min=1), default=64, show_default=True, help="Pairs scored together."
 )
-_THREADS = click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]")
 _ERRORS = click.option(
     "--errors", type=click.Choice(["strict", "replace"]), default="strict", help="What to do with invalid UTF-8."
 )
@@ -34,16 +35,10 @@ _ERRORS = click.option(
     help="Write a JSON object a pair: text, score, log_prob, tokens, token_log_probs, alignment.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same on standard output; the table goes to standard error.")
-@click.option(
-    "--ensemble", multiple=True, metavar="RUN2", type=_PATH, help="Another run, of the same tokenizer; repeatable."
-)
-@click.option(
-    "--combination",
-    type=click.Choice(["linear", "log_linear"]),
-    help="What they average: probabilities, or log-probabilities.  [default: linear]",
-)
+@ENSEMBLE
+@COMBINATION
 @_BATCH_SIZE
-@_THREADS
+@THREADS
 @_ERRORS
 def score(
     run: Path,
@@ -67,11 +62,10 @@ def score(
     from nmt.loading import load_ensemble
     from nmt.scoring import CorpusScore, open_pairs, score_pairs
 
-    if combination and not ensemble:
-        raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
+    check_combination(combination, ensemble)
     if as_json and output:
         raise click.UsageError("--json goes to standard output, and --output to a file: give one of them")
-    _use_threads(threads)
+    use_threads(threads)
     saved = load_ensemble([run, *ensemble], combination=combination or "linear", engine="exact")
     found = CorpusScore()
     with open_pairs(src, tgt, errors=errors) as pairs, _opened(output, wanted=as_json) as stream:
@@ -100,7 +94,7 @@ def score(
 @click.option("--best", is_flag=True, help="Write the best translation of each line alone.")
 @click.option("-o", "--output", type=_PATH, help="Write here instead of to standard output.")
 @_BATCH_SIZE
-@_THREADS
+@THREADS
 @_ERRORS
 def rescore(
     n_best: Path,
@@ -123,7 +117,7 @@ def rescore(
     from nmt.rescore import read_n_best
     from nmt.rescore import rescore as rescore_lists
 
-    _use_threads(threads)
+    use_threads(threads)
     scorers = [load(run, engine="exact") for run, _ in weighted_runs]
     weights = [own_weight, *(weight for _, weight in weighted_runs)]
     lists = read_n_best(read_lines(n_best, errors=errors), str(n_best))
@@ -133,13 +127,6 @@ def rescore(
         for candidates in rescore_lists(lists, sources, scorers, weights, batch_size=batch_size):
             lines = [candidates[0].text] if best else map(str, candidates)
             stream.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
-
-
-def _use_threads(threads: int | None) -> None:
-    import torch
-
-    if threads:
-        torch.set_num_threads(threads)
 
 
 @contextmanager

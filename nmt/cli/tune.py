@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from nmt.cli.options import THREADS, use_threads
+
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
@@ -13,14 +15,13 @@ import click
     "--metric", type=click.Choice(["bleu", "chrf"]), default="bleu", show_default=True, help="What is to be highest."
 )
 @click.option("--beam-sizes", default="1,2,3,5,8", show_default=True, help="Those to try.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: one a core]")
+@THREADS
 def tune(run: Path, src: Path | None, ref: Path | None, metric: str, beam_sizes: str, threads: int | None) -> None:
     """Find the beam size and the length penalty that score best, and write them into the folder RUN.
 
     They stand in RUN/search.toml from then on, and go over the recipe's own wherever RUN is loaded; delete the file to
     undo it. Never tune on a test set: its score would flatter.
     """
-    import torch
     from rich.console import Console
 
     from nmt.data.lines import read_lines
@@ -35,8 +36,7 @@ def tune(run: Path, src: Path | None, ref: Path | None, metric: str, beam_sizes:
     sizes = beam_sizes.split(",")
     if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
         raise click.UsageError(f"--beam-sizes {beam_sizes!r}: wanted whole numbers with commas between them: 1,3,5")
-    if threads:
-        torch.set_num_threads(threads)
+    use_threads(threads)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
         test_set = TestSet(src.name, list(read_lines(src)), list(read_lines(ref)))
