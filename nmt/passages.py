@@ -155,12 +155,13 @@ def join(tokenizers: TokenizerPair, passages: Sequence[Passage], found: Sequence
         text, gap = text + gap + (passage.copied or unmasked.text), passage.gap
         whole &= not unmasked.missing and not unmasked.extra
         for job, tgt_text, one in zip(passage.jobs, masked, of_jobs, strict=True):
+            if one.attention is None:  # of all jobs or of none
+                continue
             src_counts = _word_counts(tokenizers.src.decode(job.ids), passage.spans)
             tgt_counts = _word_counts(tgt_text, passage.spans)
-            if one.attention is not None:
-                tokens = tokenizers.src.tokens(job.ids), tokenizers.tgt.tokens(one.hypothesis.ids)
-                pairs = _spread(align(one.attention, *tokens), src_counts, tgt_counts)
-                alignment += [(src_words + src, tgt_words + tgt) for src, tgt in pairs]
+            tokens = tokenizers.src.tokens(job.ids), tokenizers.tgt.tokens(one.hypothesis.ids)
+            pairs = _spread(align(one.attention, *tokens), src_counts, tgt_counts)
+            alignment += [(src_words + src, tgt_words + tgt) for src, tgt in pairs]
             src_words, tgt_words = src_words + sum(src_counts), tgt_words + sum(tgt_counts)
     return Joined(text, whole, alignment)
 

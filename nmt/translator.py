@@ -69,12 +69,13 @@ class Translator:
         self.scorer = model if scorer is None else scorer
         self.glossary = glossary
         self.keep = tuple(keep)
+        demands = glossary.terms or keep
         self._searcher = Searcher(
             model,
             search,
             scorer=self.scorer,
             reserved_ids=tokenizers.symbol_ids,
-            glued_ids=glued_ids(tokenizers.tgt.tokens(range(tokenizers.tgt.vocab_size))),
+            glued_ids=glued_ids(tokenizers.tgt.tokens(range(tokenizers.tgt.vocab_size))) if demands else (),
         )
         self._maker = PassageMaker(tokenizers, search.max_src_tokens, glossary, self.keep)
         self.device = self._searcher.device

@@ -110,6 +110,8 @@ def _pair(line: bytes, where: str) -> tuple[str, str]:
 
 def _places(text: str, wanted: Mapping[str, object]) -> list[tuple[int, int]]:
     """Where the keys of `wanted`, in lower case, stand as whole words: the longest first, none overlaps."""
+    if not wanted:
+        return []
     edges = [i for i in range(len(text) + 1) if _is_edge(text, i)]
     ends = set(edges)
     lengths = sorted({len(term) for term in wanted}, reverse=True)
