@@ -10,20 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from nmt.data.batches import IdTable, collate, plan_batches
 from nmt.errors import CheckpointError, DataError, OutputError
 from nmt.metrics import Score, score
-from nmt.model.build import AnyModel
-from nmt.model.loss import smoothed_loss
-from nmt.model.model import real_positions
 from nmt.recipe import DataSection
 from nmt.run_dir import HYPOTHESES, MODEL, RECIPE, SCORES, SavedModel, sha256, write_json, write_lines
+from nmt.scoring import score_ids
 from nmt.translator import Translator
 
 METRICS_BY_DEFAULT = ("bleu", "chrf")
@@ -168,50 +162,25 @@ def evaluate_language_model(
     It is per token of the model's own vocabulary, the end of each line counted: only models of one tokenizer compare.
     """
     rows = []
-    tokenizer, batch_tokens = saved.tokenizers.tgt, saved.recipe.train.batch_tokens
+    tokenizer = saved.tokenizers.tgt
     for test_set in test_sets:
         begin = time.monotonic()
-        tgt = IdTable(saved.tokenizers.encode_pairs(test_set.references, test_set.references)[1])
-        src = no_source(tgt)
-        batches = plan_batches(src.lengths, tgt.lengths, batch_tokens=batch_tokens, seed=0, epoch=0)
-        nll, tokens = forced_nll(saved.model, src, tgt, batches)
+        _, tgts = saved.tokenizers.encode_pairs(test_set.references, test_set.references)
+        found = score_ids(saved.model, [()] * len(tgts), tgts)
+        tokens = sum(len(one.token_log_probs) for one in found)
+        nll = -math.fsum(one.log_prob for one in found)
         row = ScoredTestSet(
             test_set=test_set.name,
             metric=PERPLEXITY,
             score=math.exp(min(nll / tokens, 100.0)),
             signature=f"tokens:{tokens}|eos:yes|tok:{tokenizer.kind}-{tokenizer.vocab_size}|nmt:{version('nmt')}",
             beam_size=0,
-            sentences=len(tgt),
+            sentences=len(tgts),
             seconds=round(time.monotonic() - begin, 3),
         )
         rows.append(row)
     _record(folder, rows, console)
     return rows
-
-
-def no_source(tgt: IdTable) -> IdTable:
-    """An empty source for each sentence, which a language model does not read."""
-    return IdTable([[]] * len(tgt))
-
-
-@torch.no_grad()
-def forced_nll(
-    model: AnyModel, src: IdTable, tgt: IdTable, batches: Iterable[NDArray[np.integer]]
-) -> tuple[float, int]:
-    """The summed negative log-likelihood of the targets given the sources, eos counted, and how many tokens these are.
-
-    The model must be in evaluation mode.
-    """
-    device = next(model.parameters()).device
-    total, tokens = 0.0, 0
-    for rows in batches:
-        batch = collate([src[i] for i in rows], [tgt[i] for i in rows]).to(device)
-        readouts = model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
-        out = real_positions(batch.tgt_out, batch.tgt_lengths)
-        loss = smoothed_loss(model.output(readouts), out, label_smoothing=0.0)
-        total += float(loss.nll)
-        tokens += loss.tokens
-    return total, tokens
 
 
 def _record(folder: Path, rows: Sequence[ScoredTestSet], console: Console) -> None:

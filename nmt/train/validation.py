@@ -5,12 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from nmt.data.batches import IdTable, plan_batches
+import torch
+
+from nmt.data.batches import IdTable, collate, plan_batches
 from nmt.data.tokenizer import TokenizerPair
 from nmt.errors import Divergence
-from nmt.evaluate import TestSet, forced_nll, no_source
+from nmt.evaluate import TestSet
 from nmt.metrics import score
 from nmt.model.build import AnyModel
+from nmt.model.loss import smoothed_loss
+from nmt.model.model import real_positions
 from nmt.recipe import Recipe
 from nmt.train.distributed import ALONE, Team
 from nmt.train.progress import Sample
@@ -68,7 +72,7 @@ class Validator:
         self._shown = [index * len(valid.src) // max(count, 1) for index in range(count)]
         src, tgt = tokenizers.encode_pairs(valid.src, valid.references)
         self._tgt = IdTable(tgt)
-        self._src = IdTable(src) if translates else no_source(self._tgt)
+        self._src = IdTable(src if translates else [[]] * len(tgt))  # a language model reads none
 
     def __call__(self) -> Validation:
         """The model must be in evaluation mode. Raises Divergence where it gives no finite log-probabilities."""
@@ -90,8 +94,18 @@ class Validator:
             hypotheses[rank :: team.size] = share
         return hypotheses
 
+    @torch.no_grad()
     def _mean_nll(self) -> float:
         src, tgt, team = self._src, self._tgt, self._team
+        device = next(self._model.parameters()).device
+        total, tokens = 0.0, 0
         batches = plan_batches(src.lengths, tgt.lengths, batch_tokens=self._batch_tokens, seed=0, epoch=0)
-        totals = team.gather(forced_nll(self._model, src, tgt, batches[team.rank :: team.size]))
+        for rows in batches[team.rank :: team.size]:
+            batch = collate([src[i] for i in rows], [tgt[i] for i in rows]).to(device)
+            readouts = self._model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
+            out = real_positions(batch.tgt_out, batch.tgt_lengths)
+            loss = smoothed_loss(self._model.output(readouts), out, label_smoothing=0.0)
+            total += float(loss.nll)
+            tokens += loss.tokens
+        totals = team.gather((total, tokens))
         return sum(total for total, _ in totals) / sum(tokens for _, tokens in totals)
