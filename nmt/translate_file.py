@@ -2,11 +2,10 @@
 
 import json
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import islice, zip_longest
+from itertools import islice, tee, zip_longest
 from pathlib import Path
 from signal import SIGINT
 from typing import BinaryIO, Protocol
@@ -83,16 +82,11 @@ def translate_stream(
         raise DataError(
             f"--resume: {done} lines are translated already, but the input has only {passed}: is it another file?"
         )
-    numbers: deque[int] = deque()
-
-    def noted() -> Iterator[Request]:
-        for request in lines:
-            numbers.append(request.number)
-            yield request
-
-    for found in translator.translations(noted(), n_best=n_best, read_ahead=read_ahead, alignments=alignments):
-        out.write(form(numbers.popleft(), found).encode("utf-8"))
-        yield found
+    ahead, behind = tee(lines)
+    found = translator.translations(ahead, n_best=n_best, read_ahead=read_ahead, alignments=alignments)
+    for translations, request in zip(found, behind, strict=False):  # in this order none is read too soon
+        out.write(form(request.number, translations).encode("utf-8"))
+        yield translations
 
 
 def shard_range(lines: Iterable[str], shard: int, shards: int) -> tuple[int, int]:

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from toy_run import ROOT
 
 from nmt.data.glossary import Glossary
 from nmt.flags import NAMES, Limits, flags, length_ratio, usual_ratios
 
-DATA = Path(os.environ.get("NMT_MULTI30K", "/work/shared/data/multi30k"))
+DATA = Path(os.environ.get("NMT_MULTI30K", ROOT.parent / "shared/data/multi30k"))
 SRC = "Ein Mann mit rotem Hut steht vor dem Haus und wartet auf den Bus."
 TGT = "A man in a red hat stands in front of the house and waits for the bus."
 
