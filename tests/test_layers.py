@@ -18,7 +18,7 @@ FLOORS = [  # from the bottom; a name stands for the module and all below it
     {"nmt.errors"},
     {"nmt.recipe", "nmt.recipe_rules", "nmt.recipe_keys", "nmt.recipe_file"},
     {"nmt.data", "nmt.model", "nmt.search", "nmt.metrics"},
-    {"nmt.engine"},
+    {"nmt.engine", "nmt.corpora"},
     {"nmt.run_dir", "nmt.checkpoint"},
     {"nmt.alignment", "nmt.flags", "nmt.mbr", "nmt.scoring"},
     {"nmt.decoding", "nmt.export", "nmt.passages", "nmt.translator"},

@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from nmt.cli.data import data
 from nmt.cli.distill import distill
 from nmt.cli.evaluate import evaluate
 from nmt.cli.export import export
@@ -30,7 +31,7 @@ def nmt() -> None:
     """Recurrent neural machine translation: raw text to a scored translator."""
 
 
-for command in (train, translate, evaluate, distill, inspect, export, score, rescore, tune, shortlist):
+for command in (train, translate, evaluate, distill, inspect, export, score, rescore, tune, shortlist, data):
     nmt.add_command(command)
 
 

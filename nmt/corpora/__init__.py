@@ -1,0 +1,1 @@
+"""What makes a parallel corpus trustworthy: look at it, clean it, split it, convert it."""
