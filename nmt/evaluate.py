@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class ScoredTestSet:
-    """One row of `scores.json`; beam_size 0: nothing was translated."""
+    """One row of `scores.json`; beam_size 0: nothing was translated. search: all options that the search was under."""
 
     test_set: str
     metric: str
@@ -47,9 +47,10 @@ class ScoredTestSet:
     beam_size: int
     sentences: int
     seconds: float
+    search: Mapping[str, Any] = field(default_factory=dict)
 
 
-_ROW_FIELDS = tuple(field.name for field in fields(ScoredTestSet))
+_ROW_FIELDS = tuple(one.name for one in fields(ScoredTestSet))
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def evaluate(
             beam_size=translator.search.beam_size,
             sentences=len(hypotheses),
             seconds=round(seconds, 3),
+            search=translator.search.model_dump(exclude={"batch_size"}),  # which changes nothing
         )
         for found in score(metrics, hypotheses, test_set.references, tgt_lang=tgt_lang)
     ]
@@ -141,8 +143,8 @@ def evaluate_run(
 ) -> list[ScoredTestSet]:
     """Score on test sets, leave what came out in the folder (the run's own), show the table; the new rows.
 
-    `scores.json` stays true to the translations in the folder: rows of a test set that was translated with another
-    beam size go out with them, those of other metrics and other test sets stay.
+    `scores.json` stays true to the translations in the folder: rows of a test set that was translated under
+    other search options go out with them, those of other metrics and other test sets stay.
     """
     rows: list[ScoredTestSet] = []
     for test_set in test_sets:
@@ -186,8 +188,8 @@ def evaluate_language_model(
 def _record(folder: Path, rows: Sequence[ScoredTestSet], console: Console) -> None:
     """Put rows into the folder's `scores.json`, and show them."""
     path = folder / SCORES
-    beams = {row.test_set: row.beam_size for row in rows}
-    kept = [row for row in _stored_rows(path) if beams.get(row["test_set"], row["beam_size"]) == row["beam_size"]]
+    searches = {row.test_set: row.search for row in rows}
+    kept = [row for row in _stored_rows(path) if searches.get(row["test_set"], row["search"]) == row["search"]]
     old = {(row["test_set"], row["metric"]): row for row in kept}
     new = {(row.test_set, row.metric): asdict(row) for row in rows}
     write_json(path, list({**old, **new}.values()))
@@ -199,7 +201,8 @@ def _stored_rows(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        return [{name: row[name] for name in _ROW_FIELDS} for row in json.loads(path.read_bytes())]
+        rows = [{"search": {}, **row} for row in json.loads(path.read_bytes())]  # of before rows had one
+        return [{name: row[name] for name in _ROW_FIELDS} for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged: not a list of scores ({error}); delete it and score again") from error
 

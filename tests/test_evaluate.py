@@ -19,7 +19,7 @@ from nmt.loading import load_ensemble
 from nmt.run_dir import sha256
 from nmt.translator import Translator
 
-FIELDS = ["test_set", "metric", "score", "signature", "beam_size", "sentences", "seconds"]
+FIELDS = ["test_set", "metric", "score", "signature", "beam_size", "sentences", "seconds", "search"]
 
 
 @pytest.fixture
@@ -69,6 +69,8 @@ def test_a_row_says_what_was_scored_and_how(tiny: TinyRun) -> None:
         assert list(row) == FIELDS
         assert (row["test_set"], row["beam_size"], row["sentences"]) == ("test", 3, 40)
         assert 0 < row["seconds"] < 60
+        assert row["search"]["beam_size"] == 3
+        assert "batch_size" not in row["search"]
 
 
 def test_the_files_left_are_the_test_set_and_what_nmt_translate_makes_of_it(tiny: TinyRun) -> None:
@@ -107,12 +109,26 @@ def test_a_metric_is_added_beside_the_others(run: Path) -> None:
     assert [(row["metric"], row["beam_size"]) for row in scores(run)] == [("BLEU", 3), ("chrF2", 3), ("TER", 3)]
 
 
-def test_scores_of_translations_that_are_gone_go_too(run: Path, own: list[object]) -> None:
-    """Another beam size writes other translations: rows of the old ones could not be checked any more."""
+@pytest.mark.parametrize("change", [("--beam-size", 1), ("--length-penalty", "none")])
+def test_scores_of_translations_that_are_gone_go_too(run: Path, own: list[object], change: tuple[object, ...]) -> None:
+    """Another search writes other translations: rows of the old ones could not be checked any more."""
     nmt("evaluate", run, *own)
-    assert nmt("evaluate", run, "--metric", "bleu", "--beam-size", 1).code == 0
-    found = {(row["test_set"], row["metric"], row["beam_size"]) for row in scores(run)}
-    assert found == {("test", "BLEU", 1), ("own", "BLEU", 3), ("own", "chrF2", 3)}
+    assert nmt("evaluate", run, "--metric", "bleu", *change).code == 0
+    found = {(row["test_set"], row["metric"]) for row in scores(run)}
+    assert found == {("test", "BLEU"), ("own", "BLEU"), ("own", "chrF2")}
+
+
+def test_another_batch_size_keeps_the_rows(run: Path) -> None:
+    """It changes no translation."""
+    assert nmt("evaluate", run, "--metric", "bleu", "--batch-size", 7).code == 0
+    assert [row["metric"] for row in scores(run)] == ["BLEU", "chrF2"]
+
+
+def test_rows_of_a_folder_from_before_they_had_their_search_are_read(run: Path) -> None:
+    old = [{key: value for key, value in row.items() if key != "search"} for row in scores(run)]
+    (run / "scores.json").write_text(json.dumps(old))
+    assert nmt("evaluate", run, "--metric", "ter").code == 0
+    assert [row["metric"] for row in scores(run)] == ["TER"]
 
 
 def test_scores_of_an_ensemble_go_to_a_folder_of_their_own_and_leave_the_runs_as_they_were(
