@@ -3,7 +3,8 @@
 config.json          the [model] and [tokenizer] sections of the recipe, languages, format, version of nmt
 model.safetensors    the weights, in float32
 tokenizer/           as in a run folder
-recipe.toml          the resolved recipe, with which `nmt translate` reads the folder as it reads a run
+recipe.toml          the resolved recipe, with which `nmt translate` reads the folder as it reads a run: its search is as
+                     `nmt tune` left it, and no path of this machine is in it
 shortlist.safetensors   where the run has one
 README.md            the model card: what it is, its scores with their signatures
 manifest.json        SHA-256 of all of these
@@ -16,6 +17,7 @@ from typing import Any
 
 from nmt.errors import CheckpointError, OutputError
 from nmt.recipe import Recipe
+from nmt.recipe_file import recipe_toml
 from nmt.run_dir import (
     FORMAT,
     MANIFEST,
@@ -29,6 +31,7 @@ from nmt.run_dir import (
     write_bytes,
     write_json,
 )
+from nmt.search_file import searched
 
 CONFIG, CARD = "config.json", "README.md"
 
@@ -42,20 +45,29 @@ def export(run: Path, out: Path) -> Path:
     saved = load_model(run)
     extra = [SHORTLIST] if (run / SHORTLIST).is_file() else []
     vocabularies = sorted(file.relative_to(run).as_posix() for file in (run / TOKENIZER).iterdir() if file.is_file())
-    copied = [RECIPE, MODEL, *extra, *vocabularies]
-    _claim(out, {*copied, SHORTLIST, CONFIG, CARD, MANIFEST})
+    copied = [MODEL, *extra, *vocabularies]
+    _claim(out, {*copied, RECIPE, SHORTLIST, CONFIG, CARD, MANIFEST})
     (out / MANIFEST).unlink(missing_ok=True)  # a folder without one is no model: so one cut short is never read
     for name in copied:
         write_bytes(out / name, (run / name).read_bytes())
     if not extra:
         (out / SHORTLIST).unlink(missing_ok=True)
-    write_json(out / CONFIG, _config(saved.recipe))
+    recipe = _without_paths(searched(run, saved.recipe))
+    write_bytes(out / RECIPE, recipe_toml(recipe).encode("utf-8"))
+    write_json(out / CONFIG, _config(recipe))
     weights = saved.model.weights()
     parameters = sum(tensor.numel() for tensor in weights.values())
-    write_bytes(out / CARD, model_card(saved.recipe, parameters, _scores(run)).encode("utf-8"))
-    sums = {name: sha256(out / name) for name in (*copied, CONFIG, CARD)}
+    write_bytes(out / CARD, model_card(recipe, parameters, _scores(run)).encode("utf-8"))
+    sums = {name: sha256(out / name) for name in (*copied, RECIPE, CONFIG, CARD)}
     write_json(out / MANIFEST, {"format": FORMAT, "nmt": version("nmt"), "files": sums})
     return out
+
+
+def _without_paths(recipe: Recipe) -> Recipe:
+    """The recipe as it would stand beside its text: folders of the machine it was trained on are no one's business."""
+    sets = {key: tuple(Path(name).name for name in getattr(recipe.data, key)) for key in ("train", "valid", "test")}
+    data = recipe.data.model_copy(update={"folder": "", **sets})
+    return recipe.model_copy(update={"data": data, "tokenizer": recipe.tokenizer.model_copy(update={"run": ""})})
 
 
 def model_card(recipe: Recipe, parameters: int, scores: list[dict[str, Any]]) -> str:

@@ -13,7 +13,9 @@ from nmt.engine.shortlist import Shortlist
 from nmt.errors import CheckpointError, OutputError
 from nmt.export import export
 from nmt.loading import load
+from nmt.recipe_file import load_resolved
 from nmt.run_dir import load_model, save_model, save_shortlist, sha256
+from nmt.search_file import save_search
 
 
 @pytest.fixture
@@ -51,6 +53,20 @@ def test_it_holds_all_that_translating_needs_under_a_manifest_and_nothing_of_tra
         tensor.numel()
         for tensor in load(run, engine="exact").model.weights().values()  # type: ignore[attr-defined]
     )
+
+
+def test_its_recipe_names_no_folder_of_this_machine(tiny: TinyRun, run: Path, tmp_path: Path) -> None:
+    assert str(tiny.recipe.parent) in (run / "recipe.toml").read_text()
+    out = export(run, tmp_path / "out")
+    assert "/" not in (out / "recipe.toml").read_text()
+    assert load_resolved(out / "recipe.toml").data.train == ("train",)
+
+
+def test_a_search_that_was_tuned_is_that_of_the_export(tiny: TinyRun, run: Path, tmp_path: Path) -> None:
+    save_search(run, {"beam_size": 2, "length_penalty": "none"})
+    out = export(run, tmp_path / "out")
+    assert load(out).search == load(run).search
+    assert load(out).search != load(tiny.run).search
 
 
 def test_the_config_says_what_the_model_is(run: Path, tmp_path: Path) -> None:
