@@ -3,8 +3,8 @@
 config.json          the [model] and [tokenizer] sections of the recipe, languages, format, version of nmt
 model.safetensors    the weights, in float32
 tokenizer/           as in a run folder
-recipe.toml          the resolved recipe, with which `nmt translate` reads the folder as it reads a run: its search is as
-                     `nmt tune` left it, and no path of this machine is in it
+recipe.toml          the resolved recipe, with which `nmt translate` reads the folder as it reads a run; its search as
+                     `nmt tune` left it, without paths of this machine
 shortlist.safetensors   where the run has one
 README.md            the model card: what it is, its scores with their signatures
 manifest.json        SHA-256 of all of these
