@@ -175,6 +175,16 @@ def copy_pipes(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
     return copies
 
 
+def unpack(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """What gzip packed into the blocks, or they themselves.
+
+    Raises:
+        DataError: the data is damaged, cut off, or grows as no text does.
+    """
+    head, blocks = _peek(blocks)
+    return _gunzip(blocks, name) if head.startswith(_GZIP) else blocks
+
+
 def _stream_blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
     # read1 returns what is there; read, on a buffered stream, would wait for a whole block.
     read = getattr(stream, "read1", stream.read)
@@ -186,9 +196,7 @@ def _stream_blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _decode(blocks: Iterator[bytes], name: str, errors: DecodeErrors) -> Iterator[str]:
-    head, blocks = _peek(blocks)
-    if head.startswith(_GZIP):
-        head, blocks = _peek(_gunzip(blocks, name))
+    head, blocks = _peek(unpack(blocks, name))
     _refuse_what_is_not_text(head, name)
     bom = len(_BOM) if head.startswith(_BOM) else 0
     for number, line in enumerate(_split(blocks, name, skip=bom), start=1):

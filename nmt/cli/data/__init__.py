@@ -2,7 +2,12 @@
 
 import click
 
-COMMANDS: tuple[click.Command, ...] = ()
+from nmt.cli.data.check import check
+from nmt.cli.data.clean import clean
+from nmt.cli.data.convert import convert
+from nmt.cli.data.split import split
+
+COMMANDS: tuple[click.Command, ...] = (check, convert, clean, split)
 
 
 @click.group()

@@ -1,0 +1,249 @@
+import gzip
+import json
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_run import nmt, phrasebook, write_recipe
+
+from nmt.corpora.check_shift import find_shifts
+from nmt.corpora.check_text import Looking, measure
+from nmt.corpora.histogram import Lengths, drawn
+from nmt.corpora.rules import Limits
+from nmt.data.corpus import Filters, open_corpus
+from nmt.data.sources import SourceRules
+
+LOOKING = Looking(Limits(src_lang="de", tgt_lang="en"), None)
+PAIRS = phrasebook(2000, longest=60)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NMT_CACHE", str(tmp_path / "cache"))
+
+
+def write(folder: Path, src: bytes | Sequence[str], tgt: bytes | Sequence[str]) -> list[Path]:
+    paths = [folder / "text.de", folder / "text.en"]
+    for path, side in zip(paths, (src, tgt), strict=True):
+        path.write_bytes(side if isinstance(side, bytes) else "".join(f"{line}\n" for line in side).encode())
+    return paths
+
+
+def check(*args: object, code: int = 0) -> dict[str, Any]:
+    result = nmt("data", "check", "--json", "--workers", 1, *args)
+    assert result.code == code, result.err + result.text
+    found: dict[str, Any] = json.loads(result.out)
+    return found
+
+
+def shifts(src: Sequence[str], tgt: Sequence[str], *, batch: int) -> list[tuple[int, int, int]]:
+    columns = {name: np.array(column) for name, column in measure(list(src), list(tgt), [], looking=LOOKING).items()}
+    batches = [
+        {name: column[begin : begin + batch] for name, column in columns.items()} for begin in range(0, len(src), batch)
+    ]
+    return [(found.first, found.last, found.offset) for found in find_shifts(batches, usual=0.0)]
+
+
+def sides() -> tuple[list[str], list[str]]:
+    return [src for src, _ in PAIRS], [tgt for _, tgt in PAIRS]
+
+
+@pytest.mark.parametrize("offset", [1, 2, 3])
+@pytest.mark.parametrize("batch", [150, 5000])
+def test_a_lost_line_is_found_where_it_was_lost(offset: int, batch: int) -> None:
+    src, tgt = sides()
+    ((first, last, found),) = shifts(src, tgt[:999] + tgt[999 + offset :] + ["A man."] * offset, batch=batch)
+    assert (found, last) == (-offset, len(src)) and abs(first - 1000) <= 3 + offset
+
+
+@pytest.mark.parametrize("offset", [1, 2, 3])
+def test_a_line_that_came_in_and_one_that_was_lost_later_bound_the_stretch(offset: int) -> None:
+    src, tgt = sides()
+    ((first, last, found),) = shifts(
+        src, tgt[:499] + ["A man."] * offset + tgt[499:799] + tgt[799 + offset :], batch=300
+    )
+    assert found == offset and abs(first - 500) <= 6 and abs(last - 799) <= 6
+
+
+@pytest.mark.parametrize("batch", [1, 5, 100, 5000])
+def test_sound_text_is_not_shifted(batch: int) -> None:
+    assert shifts(*sides(), batch=batch) == []
+    assert shifts([], [], batch=batch) == []
+    assert shifts(["Ja."] * 500, ["Yes."] * 500, batch=batch) == []
+
+
+def test_a_shift_is_a_warning_with_its_line(tmp_path: Path) -> None:
+    src, tgt = sides()
+    found = check(*write(tmp_path, src, [*tgt[:999], *tgt[1000:], "A man."]))
+    # line 1000 itself fits its neighbour no better than its partner
+    (warning,) = [text for text in found["warnings"] if "shifted" in text]
+    assert "shifted from line 1001 to line 2000" in warning and "line N of the source fits line N-1" in warning
+
+
+@given(st.lists(st.integers(0, 10**7)))
+def test_quantiles_are_those_of_all_values_but_for_three_digits(values: list[int]) -> None:
+    lengths = Lengths()
+    lengths.add(np.array(values, dtype=np.int64))
+    assert sum(lengths.histogram()) == len(values) and lengths.longest == max(values, default=0)
+    for share in (0.5, 0.99):
+        exact = sorted(values)[max(0, -(-int(share * 100) * len(values) // 100) - 1)] if values else 0
+        assert exact * 0.989 <= lengths.quantile(share) <= exact
+
+
+def test_a_bin_that_has_anything_is_seen() -> None:
+    assert drawn([0, 1, 1000]) == " ▁█" and drawn([]) == "" and drawn([0]) == " "
+
+
+def test_what_would_be_dropped_is_what_a_training_drops(tmp_path: Path) -> None:
+    src = ["ein Haus", "ein Haus", "", "zu lang " * 200, "kurz", " ja ", "ein Haus"]
+    tgt = ["a house", "a house", "empty", "too long", "very much longer than the source is", "yes", "one house"]
+    (found,) = check(*write(tmp_path, src, tgt))["sources"]
+    filters = Filters(max_chars=1000, max_ratio=9.0, drop_duplicates=True)
+    rules = SourceRules(folder=tmp_path, hub={}, src_lang="de", tgt_lang="en")
+    corpus = open_corpus(["text"], rules, filters=filters)
+    assert found["dropped"] == corpus.dropped and found["kept"] == len(corpus.pairs)
+    assert found["lines"] == 7 and found["duplicates"] == 1 and found["many_targets"] == 1
+
+
+@pytest.mark.parametrize(
+    ("src", "tgt", "name"),
+    [
+        ("Siehe Seite 12.", "See page 13.", "numbers"),
+        ("Fehler in %s", "Error", "placeholders"),
+        ("Das ist derselbe Satz.", "Das ist derselbe Satz.", "identical sides"),
+        ("Мальчик играет", "A boy plays", "wrong script"),
+        ("Ja.", "There is far more on this side than there can ever be.", "length ratio"),
+        ("DAS IST EIN HAUS", "This is a house", "one side in capitals"),
+        ("...", "And so on", "one side without letters"),
+        ("Die TÃ¼r", "The door", "broken encoding (Ã¼)"),
+        ("Die T\ufffdr", "The door", "replacement character U+FFFD"),
+        ("Die\x07 Tür", "The door", "control characters"),
+        ("Die \ue001Tür", "The door", "private-use characters"),
+        ("Die T\u200bür", "The door", "zero-width characters"),
+    ],
+)
+def test_a_suspicion_stands_with_its_line(tmp_path: Path, src: str, tgt: str, name: str) -> None:
+    (found,) = check(*write(tmp_path, ["Ein Hund", src], ["A dog", tgt]))["sources"]
+    path = tmp_path / "text.de"
+    assert found["problems"].get(name) == 1
+    assert found["examples"][name] == [{"where": f"{path}:2", "src": src, "tgt": tgt}]
+
+
+def test_good_text_in_any_script_is_not_suspected(tmp_path: Path) -> None:
+    good = [("Größe: 12 %", "Size: 12 %"), ("Ein Mann 👩‍👩‍👧 läuft.", "A man 👩‍👩‍👧 runs."), ("Hund", "Dog")]
+    (found,) = check(*write(tmp_path, *zip(*good, strict=True)))["sources"]
+    assert found["problems"] == {}
+    arabic = write(tmp_path, ["كلب كبير \u200fيلعب في الحديقة"], ["A big dog plays in the park"])
+    (found,) = check(*arabic, "--src-lang", "ar", "--tgt-lang", "en")["sources"]
+    assert found["problems"] == {}
+
+
+LATIN = "Die Tür\n".encode("latin-1")
+
+
+@pytest.mark.parametrize(
+    ("src", "tgt", "said"),
+    [
+        (b"a b\nc d\ne f\n", b"a b\nc d\n", "has 3 lines, but"),
+        (b"Ein Hund\n" + LATIN, b"A dog\nThe door\n", "text.de:2:6"),
+        ("Das Öl\n".encode() + LATIN, b"The oil\nThe door\n", "Latin-1"),
+        ("Ein Hund\n".encode("utf-16"), b"A dog\n", "UTF-16"),
+        (gzip.compress(b"Ein Hund\n" * 50)[:-9], b"A dog\n", "breaks off"),
+        (b"", b"", "holds no lines"),
+        (b"\n\n", b"\n\n", "no training pair is left"),
+    ],
+)
+def test_what_would_stop_a_training_is_said_and_counts(tmp_path: Path, src: bytes, tgt: bytes, said: str) -> None:
+    found = check(*write(tmp_path, src, tgt), code=1)
+    assert any(said in failure for failure in found["failures"]), found["failures"]
+
+
+def test_odd_bytes_that_are_text_stop_nothing(tmp_path: Path) -> None:
+    odd = "\ufeffEin Hund\r\nEine\u2028Katze\x00\r\nein\x0cHaus \x85 da\nein \ralter Mann".encode()
+    found = check(*write(tmp_path, odd, b"A dog\nA cat\na house there\nan old man"))
+    assert found["sources"][0]["lines"] == 4 and found["failures"] == []
+
+
+def test_odd_columns_are_counted_and_bad_json_is_told(tmp_path: Path) -> None:
+    tsv, jsonl = tmp_path / "text.tsv", tmp_path / "text.jsonl"
+    tsv.write_text("Ein Hund\tA dog\nnur eine\na\tb\tc\n", encoding="utf-8")
+    languages = ("--src-lang", "de", "--tgt-lang", "en")
+    (found,) = check(tsv, *languages)["sources"]
+    assert (found["lines"], found["kept"], found["dropped"]["columns"]) == (3, 1, 2)
+    jsonl.write_text('{"de": "Ein Hund", "en": "A dog"}\n{"de": \n', encoding="utf-8")
+    assert "text.jsonl:2: not JSON" in check(tsv, jsonl, *languages, code=1)["failures"][0]
+
+
+def test_pipes_are_read_once(tmp_path: Path) -> None:
+    pipes = [tmp_path / "pipe.de", tmp_path / "pipe.en"]
+    for pipe, text in zip(pipes, (b"Ein Hund\n", b"A dog\n"), strict=True):
+        os.mkfifo(pipe)
+        threading.Thread(target=pipe.write_bytes, args=(text,), daemon=True).start()
+    assert check(*pipes)["sources"][0]["lines"] == 1
+
+
+def test_the_same_is_found_each_time_and_shown_in_aligned_columns(tmp_path: Path) -> None:
+    files = write(tmp_path, *sides())
+    assert check(*files) == check(*files)
+    shown = nmt("data", "check", *files)
+    assert shown.code == 0 and "nothing" in shown.lines[-1] and "text.de + text.en" in shown.text
+
+
+def _few(folder: Path) -> Path:
+    return write_recipe(folder, PAIRS[:3])
+
+
+def _shared(folder: Path) -> Path:
+    return write_recipe(folder, PAIRS[:300], PAIRS[:7], PAIRS[400:420])
+
+
+def _empty_valid(folder: Path) -> Path:
+    recipe = write_recipe(folder, PAIRS[:300])
+    for lang in ("de", "en"):
+        (folder / f"valid.{lang}").write_bytes(b"")
+    return recipe
+
+
+def _lost_test(folder: Path) -> Path:
+    recipe = write_recipe(folder, PAIRS[:300])
+    (folder / "test.de").unlink()
+    return recipe
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "said"),
+    [
+        (_few, 0, "the training text gives"),
+        (_shared, 0, "valid: 7 of its source sentences are in the training text too"),
+        (_empty_valid, 1, "valid.de + "),
+        (_lost_test, 1, "test: only"),
+    ],
+)
+def test_a_recipe_is_read_as_a_training_reads_it(
+    tmp_path: Path, make: Callable[[Path], Path], code: int, said: str
+) -> None:
+    kind = ("--set", "tokenizer.kind=unigram", "--set", "tokenizer.vocab_size=5000")
+    found = check(make(tmp_path), *kind, code=code)
+    assert any(said in text for text in found["failures" if code else "warnings"]), found
+
+
+def test_a_vocabulary_without_room_for_the_characters_is_a_failure(tmp_path: Path) -> None:
+    found = check(_few(tmp_path), "--set", "tokenizer.vocab_size=20", code=1)
+    assert "tokenizer.vocab_size is 20" in found["failures"][0]
+
+
+def test_files_without_languages_and_options_that_do_not_fit_are_usage_errors(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, PAIRS[:5])
+    for args, said in [
+        ((tmp_path / "x.jsonl",), "--src-lang"),
+        ((recipe, "--src-lang", "de"), "goes with FILES"),
+        (("a", "b", "c", "--src-lang", "de", "--tgt-lang", "en"), "two files"),
+    ]:
+        result = nmt("data", "check", *args)
+        assert result.code == 2 and said in result.err
