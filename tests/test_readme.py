@@ -39,15 +39,20 @@ def _between_joints(line: str) -> Iterator[list[str]]:
 def check(words: list[str]) -> None:
     """Raises where a command has an option that is not, or names a file of the project that is not."""
     if words[0] == "nmt":
-        context = click.Context(nmt)
-        command = nmt.get_command(context, words[1])
-        assert command is not None, f"no command {words[1]}"
-        parsed = command.make_context(words[1], words[2:], parent=context, resilient_parsing=False)
+        command: click.Command = nmt
+        parsed, rest = click.Context(nmt), words[1:]
+        while isinstance(command, click.Group):
+            found = command.get_command(parsed, rest[0])
+            assert found is not None, f"no command {rest[0]}"
+            command, name, rest = found, rest[0], rest[1:]
+            group = isinstance(command, click.Group)
+            parsed = command.make_context(name, [] if group else list(rest), parent=parsed, resilient_parsing=group)
         if words[1] == "train":
             load_recipe(parsed.params["recipe"], parsed.params["overrides"])
     for word in words[1:]:
         if word.split("/")[0] in PROJECT_FOLDERS and "/" in word:
-            assert (ROOT / word).exists(), f"no file {word}"
+            path = ROOT / word  # or NAME of NAME.de and NAME.en
+            assert path.exists() or path.with_name(f"{path.name}.de").exists(), f"no file {word}"
 
 
 @pytest.mark.parametrize("words", commands(README), ids=" ".join)
@@ -78,6 +83,8 @@ def test_every_long_option_in_the_prose_is_one_of_some_command() -> None:
         "nmt train recipes/nowhere.toml",
         "nmt train quickstart --set train.max_step=5",
         "echo x | nmt evaluate",
+        "nmt data clean recipes/phrasebook/nowhere -o runs/x",
+        "nmt data wash recipes/phrasebook/train",
         "pip install nmt && python tools/nowhere.py",
     ],
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nmt.cli.options import Decoding, Sectioned, decoding_options, load
+from nmt.cli.translate_document import FORMS, check_options, form_of, translate_document
 
 if TYPE_CHECKING:
     from nmt.data.lines import DecodeErrors
@@ -43,6 +44,10 @@ class Shard(click.ParamType[tuple[int, int]]):
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("file", default="-")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here instead of to standard output.")
+@click.option("--format", "chosen", type=click.Choice(FORMS), help="What FILE is.  [default: by its suffix]")
+@click.option(
+    "--all", "everything", is_flag=True, help="Translate anew what PO, XLIFF or TMX have a translation for already."
+)
 @click.option("--resume", is_flag=True, help="Go on with OUTPUT.part, which an interrupted translation left.")
 @click.option(
     "--shard",
@@ -72,6 +77,8 @@ def translate(
     run: Path,
     file: str,
     output: Path | None,
+    chosen: str | None,
+    everything: bool,
     resume: bool,
     shard: tuple[int, int] | None,
     n_best: int,
@@ -83,22 +90,33 @@ def translate(
 ) -> None:
     """Translate FILE, or standard input, with the model in the folder RUN, or with several: n lines in, n lines out.
 
-    Lines keep their order; a blank one stays blank. What looks wrong is flagged, and counted at the end.
+    Lines keep their order; a blank one stays blank. What looks wrong is flagged, and counted at the end. A FILE that is
+    a document keeps its form: PO (what is untranslated is filled and marked fuzzy), XLIFF, TMX, SRT, WebVTT, Markdown,
+    HTML.
     """
     from nmt import translate_file
     from nmt.cli.streams import standard_output, with_progress
     from nmt.data.lines import read_lines
     from nmt.workers import pooled
 
+    for_lines = {"--resume": resume, "--shard": bool(shard), "--n-best": n_best > 1, "--json": as_json}
+    for_lines |= {"--prefixes": bool(prefixes), "--errors replace": errors != "strict"}
+    form = form_of(file, chosen)
+    check_options(form, [name for name, given in for_lines.items() if given], everything=everything)
+    if workers > 1 and decoding.threads:
+        raise click.UsageError("--threads goes with one worker: each of several has one thread")
+    if form:
+        translate_document(
+            run, file, output, form, everything=everything, workers=workers, decoding=decoding, meanings=FLAGS
+        )
+        return
     if resume and (output is None or (n_best > 1 and not as_json)):
         raise click.UsageError("--resume goes with --output, and with --n-best only as --json: it counts lines")
     if shard and (output is None or not Path(file).is_file()):
         raise click.UsageError("--shard goes with --output and with a FILE on the disk, whose lines can be counted")
     if prefixes and decoding.shortlist:
         raise click.UsageError("--prefixes goes without --shortlist, which may lack their words")
-    if workers > 1 and decoding.threads:
-        raise click.UsageError("--threads goes with one worker: each of several has one thread")
-    form = translate_file.as_json if as_json else translate_file.as_text if n_best == 1 else translate_file.as_n_best
+    as_lines = translate_file.as_text if n_best == 1 else translate_file.as_n_best
     first, end = 0, None
     if shard and output:
         output = translate_file.shard_of(output, *shard)
@@ -120,7 +138,7 @@ def translate(
             pool,
             islice(requests, first, end),
             stream,
-            form=form,
+            form=translate_file.as_json if as_json else as_lines,
             n_best=n_best,
             read_ahead=1 if terminal else None,
             alignments=as_json,

@@ -2,9 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from nmt.translator import Translation
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Of a document that holds two languages: which ones, and whether what has a translation gets another."""
+
+    src_lang: str
+    tgt_lang: str
+    everything: bool = False
 
 
 class Document(Protocol):

@@ -1,0 +1,264 @@
+"""HTML: the text of each block, and of some attributes, in place; every other character as it stood.
+
+The scanner follows the tokens of the HTML standard as far as places need it: a tree would lose the bytes.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from nmt.documents.document import Document
+from nmt.documents.inline import (
+    Mark,
+    Part,
+    Piece,
+    TaggedDocument,
+    Words,
+    decoded,
+    slot_or_parts,
+    without_urls,
+)
+
+_ATTRIBUTE = r"""[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+"""
+_TAG = re.compile(rf"</?([A-Za-z][^\s/>]*+)(?:{_ATTRIBUTE}|[\s/=])*+>")
+_ONE_ATTRIBUTE = re.compile(r"""([^\s/>=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+""")
+_COMMENT = re.compile(r"<!--(?:>|->|.*?(?:--!?>|\Z))|<[!?][^>]*+(?:>|\Z)|</[^A-Za-z][^>]*+(?:>|\Z)", re.DOTALL)
+_META_CHARSET = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+
+_INLINE = frozenset(
+    [
+        "a",
+        "abbr",
+        "acronym",
+        "b",
+        "bdi",
+        "bdo",
+        "big",
+        "br",
+        "cite",
+        "code",
+        "data",
+        "del",
+        "dfn",
+        "em",
+        "font",
+        "i",
+        "img",
+        "ins",
+        "kbd",
+        "label",
+        "mark",
+        "nobr",
+        "q",
+        "rp",
+        "rt",
+        "ruby",
+        "s",
+        "samp",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "sub",
+        "sup",
+        "time",
+        "tt",
+        "u",
+        "var",
+        "wbr",
+    ]
+)
+_OPAQUE_INLINE = frozenset(["code", "kbd", "samp", "var", "tt"])
+_OPAQUE = frozenset(["pre", "svg", "math", "object", "template"])
+_RAW = frozenset(["script", "style", "textarea", "xmp", "iframe", "noembed", "noframes", "plaintext"])
+_VOID = frozenset(
+    [
+        "area",
+        "base",
+        "basefont",
+        "bgsound",
+        "br",
+        "col",
+        "embed",
+        "frame",
+        "hr",
+        "img",
+        "input",
+        "keygen",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+    ]
+)
+_ATTRIBUTES = frozenset(["alt", "title", "placeholder", "aria-label"])
+_META_TEXTS = frozenset(["description", "og:title", "og:description", "twitter:title", "twitter:description"])
+
+
+class _Token(NamedTuple):
+    """A tag, a comment, or the text before one. name: of a tag, in small letters; "" otherwise."""
+
+    raw: str
+    name: str = ""
+    closes: bool = False
+    text: bool = False
+
+
+def read_html(content: bytes, name: str) -> Document:
+    """A page in UTF-8.
+
+    Raises:
+        DataError: the bytes are not UTF-8; the message names the charset that the page says it has.
+    """
+    declared = _META_CHARSET.search(content[:4096])
+    charset = declared[1].decode("ascii", "replace").lower() if declared else ""
+    foreign = charset not in ("", "utf-8", "utf8")
+    hint = f"; the page says it is {charset}, which is not read: convert it and mend its <meta>" if foreign else ""
+    head, text = decoded(content, name, hint=hint)
+    return TaggedDocument(_document_parts(list(_tokens(text))), head=head, ascii_only=foreign and text.isascii())
+
+
+def _tokens(text: str) -> Iterator[_Token]:
+    at = begin = 0  # of the search, and of the text before what it finds
+    last_end = text.rfind(">")
+    while 0 <= (at := text.find("<", at)) < last_end:
+        match = _TAG.match(text, at) or _COMMENT.match(text, at)
+        if match is None:
+            at += 1
+            continue
+        if at > begin:
+            yield _Token(text[begin:at], text=True)
+        name = (match[1] or "").lower() if match.re is _TAG else ""
+        closes = match[0].startswith("</")
+        yield _Token(match[0], name, closes)
+        at = begin = match.end()
+        if name in _RAW and not closes:
+            end = re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE).search(text, at)
+            at = end.start() if end else len(text)
+            yield _Token(text[begin:at])
+            begin = at
+    if begin < len(text):
+        yield _Token(text[begin:], text=True)
+
+
+def _document_parts(tokens: Sequence[_Token]) -> Iterator[Part]:
+    run: list[Piece] = []  # of the block that is open
+    ends = _opaque_ends(tokens)
+    index = 0
+    while index < len(tokens):
+        token = tokens[index]
+        end = ends.get(index, index + 1)
+        if token.text:
+            run += without_urls(token.raw, html.unescape)
+        elif index in ends and token.name in _INLINE:
+            run.append(Mark("single", ("".join(one.raw for one in tokens[index:end]),)))
+        elif token.name in _INLINE:
+            run.append(_inline_mark(token))
+        elif not token.name:
+            run.append(Mark("single", (token.raw,)))
+        else:
+            yield from slot_or_parts(run, _write)
+            run = []
+            yield from ("".join(one.raw for one in tokens[index:end]),) if index in ends else _tag_parts(token)
+        index = end
+    yield from slot_or_parts(run, _write)
+
+
+def _opaque_ends(tokens: Sequence[_Token]) -> dict[int, int]:
+    """Begin of each element that is not to be touched -> its end; an inline one that never ends is but its tag."""
+    ends: dict[int, int] = {}
+    opened: list[int] = []  # the element, and those of its name within it
+    name = ""
+    for index, token in enumerate(tokens):
+        if not token.name:
+            continue
+        if not opened:
+            if not token.closes and _is_opaque(token):
+                if token.name in _VOID or token.raw.endswith("/>"):
+                    ends[index] = index + 1
+                else:
+                    opened, name = [index], token.name
+        elif token.name != name:
+            if name in _INLINE and token.name not in _INLINE:
+                opened = []  # a block within it: its end was forgotten
+        elif not token.closes:
+            opened.append(index)
+        elif len(opened) == 1 or _is_opaque(tokens[opened[-1]]):
+            ends[opened.pop()] = index + 1
+        else:
+            opened.pop()
+    if opened and name not in _INLINE:
+        ends[opened[0]] = len(tokens)
+    return ends
+
+
+def _is_opaque(token: _Token) -> bool:
+    if token.name in _OPAQUE or token.name in _OPAQUE_INLINE:
+        return True
+    small = token.raw.lower()
+    if "translate" not in small:
+        return False
+    values = {match[1].lower(): _value(match[2])[1].lower() for match in _attributes(token)}
+    return values.get("translate") == "no" or "notranslate" in values.get("class", "").split()
+
+
+def _attributes(token: _Token) -> Iterator[re.Match[str]]:
+    return _ONE_ATTRIBUTE.finditer(token.raw, 1 + len(token.name), len(token.raw) - 1)
+
+
+def _value(quoted: str | None) -> tuple[str, str]:
+    """The quote, or "" where there is none, and what stands in it."""
+    if not quoted:
+        return "", ""
+    return (quoted[0], quoted[1:-1]) if quoted[0] in "\"'" else ("", quoted)
+
+
+def _inline_mark(token: _Token) -> Mark:
+    parts = tuple(_tag_parts(token))
+    if token.closes:
+        return Mark("close", parts, token.name)
+    if token.name in _VOID or token.raw.endswith("/>"):
+        return Mark("single", parts)
+    return Mark("open", parts, token.name)
+
+
+def _tag_parts(token: _Token) -> Iterator[Part]:
+    """The tag; its attributes that a reader reads are texts."""
+    if token.closes:
+        yield token.raw
+        return
+    found = [match for match in _attributes(token) if match[2] and match[2][0] in "\"'"]
+    names = _ATTRIBUTES
+    if token.name == "meta":
+        values = {match[1].lower(): _value(match[2])[1].lower() for match in found}
+        told = {values.get("name"), values.get("property")} & _META_TEXTS
+        names = frozenset(["content"]) if told else frozenset()
+    end = 0
+    for match in found:
+        if match[1].lower() in names:
+            quote, value = _value(match[2])
+            yield token.raw[end : match.start(2) + 1]
+            yield from slot_or_parts(
+                [Words(html.unescape(value), value)], _write_quoted if quote == '"' else _write_single
+            )
+            end = match.end(2) - 1
+    yield token.raw[end:]
+
+
+def _write(words: Sequence[Words]) -> str:
+    return "".join(_encoded(one.text) if one.raw is None else one.raw for one in words)
+
+
+def _write_quoted(words: Sequence[Words]) -> str:
+    return "".join(_encoded(one.text).replace('"', "&quot;") if one.raw is None else one.raw for one in words)
+
+
+def _write_single(words: Sequence[Words]) -> str:
+    return "".join(_encoded(one.text).replace("'", "&#39;") if one.raw is None else one.raw for one in words)
+
+
+def _encoded(text: str) -> str:
+    return html.escape(text, quote=False).replace("\xa0", "&nbsp;")
