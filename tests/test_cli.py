@@ -1,6 +1,7 @@
 """The command line as a process and as a user meets it: exit codes, words, pipes, Ctrl-C."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -13,7 +14,7 @@ from unittest import mock
 
 import pytest
 from toy_ensemble import sibling, stranger
-from toy_run import Result, TinyRun, nmt
+from toy_run import Result, TinyRun, nmt, phrasebook
 
 from nmt.cli import nmt as commands
 from nmt.decoding import TOKENS
@@ -220,3 +221,17 @@ def test_the_engine_that_is_asked_for_decodes(tiny: TinyRun, tmp_path: Path, com
             for file in tmp_path.glob("out.*"):
                 file.unlink()
     assert kinds == ["fast", "exact", "int8"]
+
+
+def test_text_in_another_language_is_warned_of(tiny: TinyRun) -> None:
+    """Text that is in the target language already, say."""
+    english = [tgt for _, tgt in phrasebook(400, longest=60) if len(tgt) > 35][:40]
+    assert len(english) == 40
+    result = nmt("translate", tiny.run, "--beam-size", 1, stdin="".join(f"{line}\n" for line in english).encode())
+    assert len(result.lines) == 40
+    warned = re.search(r"warning: source lines that are surely in another language.*: (\d+) \(lines? (\d+)", result.err)
+    assert warned is not None
+    assert int(warned[1]) > 20
+    german = [src for src, _ in phrasebook(400, longest=60) if len(src) > 35][:40]
+    result = nmt("translate", tiny.run, "--beam-size", 1, stdin="".join(f"{line}\n" for line in german).encode())
+    assert "another language" not in result.err
