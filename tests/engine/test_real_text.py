@@ -9,9 +9,12 @@ import pytest
 
 from nmt.engine.engines import EngineKind, engine_for
 from nmt.engine.shortlist import build_shortlist
+from nmt.loading import load
+from nmt.passages import Request
 from nmt.run_dir import SavedModel, load_model
 from nmt.train.prepare import open_train, open_valid
 from nmt.translator import Translation, Translator
+from nmt.workers import pooled
 
 RUN = Path(os.environ.get("NMT_REAL_RUN", "runs/multi30k-de-en"))
 TIE = 1e-5
@@ -81,3 +84,14 @@ def test_batch_size_and_order_change_no_translation(
     assert_same(best_two(under(saved, kind, beam_size, 7, short=short), lines), wanted)
     one_by_one = under(saved, kind, beam_size, 1, short=short)
     assert_same(best_two(one_by_one, lines[:200]), wanted[:200])
+
+
+@pytest.mark.parametrize("shortlist", [False, True])
+def test_several_processes_translate_as_one_does(lines: list[str], shortlist: bool) -> None:
+    """With the run's own shortlist too, as the command has it."""
+    translator = load(RUN, shortlist=shortlist)
+    wanted = list(translator.translations(lines))
+    with pooled(translator, 2) as pool:
+        requests = (Request(line, number) for number, line in enumerate(lines))
+        found = list(pool.translations(requests, n_best=1, read_ahead=None, alignments=False))
+    assert [[one.text for one in of_line] for of_line in found] == [[one.text for one in of_line] for of_line in wanted]
