@@ -11,7 +11,7 @@ from nmt.engine.engines import EngineKind, engine_for
 from nmt.engine.shortlist import build_shortlist
 from nmt.loading import load
 from nmt.passages import Request
-from nmt.run_dir import SavedModel, load_model
+from nmt.run_dir import SHORTLIST, SavedModel, load_model
 from nmt.train.prepare import open_train, open_valid
 from nmt.translator import Translation, Translator
 from nmt.workers import pooled
@@ -89,6 +89,8 @@ def test_batch_size_and_order_change_no_translation(
 @pytest.mark.parametrize("shortlist", [False, True])
 def test_several_processes_translate_as_one_does(lines: list[str], shortlist: bool) -> None:
     """With the run's own shortlist too, as the command has it."""
+    if shortlist and not (RUN / SHORTLIST).is_file():
+        pytest.skip(f"{RUN} has no shortlist: `nmt shortlist {RUN}` makes one")
     translator = load(RUN, shortlist=shortlist)
     wanted = list(translator.translations(lines))
     with pooled(translator, 2) as pool:
