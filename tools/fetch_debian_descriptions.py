@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import click
 from fetching.apt import Archive, IndexFile
+from fetching.command import fetching, work_folder
 from fetching.records import Record, Taken, one_line, progress, record, write_records
 
 from nmt.data.lines import read_lines
@@ -201,23 +202,10 @@ def records(
 
 
 @click.command()
-@click.argument("lang")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where apt keeps what it fetches; by default .apt beside OUT.",
-)
-@click.option(
-    "--sources",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A sources.list to use in place of the machine's.",
-)
+@fetching
 def main(lang: str, out: Path, work: Path | None, sources: Path | None) -> None:
     """Write OUT, JSON lines of pairs from Debian's package descriptions in LANG (de, fr, pt_BR) and English."""
-    if lang == "en":
-        raise click.ClickException("LANG is the other language than English: de, fr, es, pt_BR, ja ...")
-    archive = Archive(work or out.parent / ".apt", sources)
+    archive = Archive(work_folder(out, work), sources)
     archive.update([lang, "en"])
     ours, theirs = archive.translations(lang), archive.translations("en")
     taken = [Taken(index.name, index.version, LICENCE, index.sha256) for index in (*ours, *theirs)]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 from fetching.apt import Archive
+from fetching.command import fetching, work_folder
 from fetching.records import Record, Taken, one_line, progress, record, write_records
 
 from nmt.data.lines import read_lines
@@ -88,23 +89,12 @@ def records(dictionary: Path, dropped: Counter[str]) -> Iterator[Record]:
 
 
 @click.command()
-@click.argument("lang")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where apt keeps what it fetches; by default .apt beside OUT.",
-)
-@click.option(
-    "--sources",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A sources.list to use in place of the machine's.",
-)
+@fetching
 def main(lang: str, out: Path, work: Path | None, sources: Path | None) -> None:
     """Write OUT, JSON lines of German-English phrases and sentences from Ding's dictionary. LANG is de."""
     if lang != "de":
         raise click.ClickException(f"{lang}: Ding's dictionary has German and English only; LANG is de")
-    archive = Archive(work or out.parent / ".apt", sources)
+    archive = Archive(work_folder(out, work), sources)
     archive.update(["en"])
     package = archive.download(PACKAGE)
     unpacked = archive.unpack(package, archive.folder / "unpacked")

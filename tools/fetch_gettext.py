@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import click
 from fetching.apt import Archive, sha256_of
+from fetching.command import fetching, work_folder
 from fetching.records import Record, Taken, progress, record, write_records
 
 from nmt.data.lines import read_lines
@@ -97,8 +98,7 @@ def records(origins: Sequence[Origin], lang: str, dropped: Counter[str]) -> Iter
 
 
 @click.command()
-@click.argument("lang")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@fetching
 @click.option("--package", "packages", multiple=True, help="A package to take catalogues from; may be given often.")
 @click.option(
     "--packages-from",
@@ -110,16 +110,6 @@ def records(origins: Sequence[Origin], lang: str, dropped: Counter[str]) -> Iter
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help=f"Take the catalogues below this folder; {_FOLDER} where no package is named either.",
 )
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where apt keeps what it fetches; by default .apt beside OUT.",
-)
-@click.option(
-    "--sources",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A sources.list to use in place of the machine's.",
-)
 def main(
     lang: str,
     out: Path,
@@ -130,13 +120,11 @@ def main(
     sources: Path | None,
 ) -> None:
     """Write OUT, JSON lines of pairs from catalogues of gettext in LANG (de, fr, pt_BR) and English."""
-    if lang.lower().partition("_")[0] == "en":
-        raise click.ClickException("LANG is the other language than English: de, fr, es, pt_BR, ja ...")
     listed = listed_packages(packages_from, lang) if packages_from else []
     origins: list[Origin] = []
     taken: list[Taken] = []
     if packages or listed:
-        work = work or out.parent / ".apt"
+        work = work_folder(out, work)
         archive = Archive(work, sources)
         archive.update(["en"])
         origins, taken = from_packages(archive, packages, listed, lang=lang, into=work / "unpacked")

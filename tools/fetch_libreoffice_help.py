@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 from fetching.apt import Archive, Package
+from fetching.command import fetching, work_folder
 from fetching.records import Record, Taken, progress, record, write_records
 
 try:
@@ -54,23 +55,10 @@ def records(pages: Path, english: Path, lang: str, dropped: Counter[str]) -> Ite
 
 
 @click.command()
-@click.argument("lang")
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option(
-    "--work",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where apt keeps what it fetches; by default .apt beside OUT.",
-)
-@click.option(
-    "--sources",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A sources.list to use in place of the machine's.",
-)
+@fetching
 def main(lang: str, out: Path, work: Path | None, sources: Path | None) -> None:
     """Write OUT, JSON lines of pairs from LibreOffice's help in LANG (de, fr, pt_BR) and English."""
-    if lang.lower().partition("_")[0] == "en":
-        raise click.ClickException("LANG is the other language than English: de, fr, es, pt_BR, ja ...")
-    folder = work or out.parent / ".apt"
+    folder = work_folder(out, work)
     archive = Archive(folder, sources)
     archive.update(["en"])
     packages: list[Package] = [archive.download(name) for name in (package_name(lang), package_name("en_US"))]

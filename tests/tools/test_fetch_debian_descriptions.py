@@ -141,7 +141,7 @@ def test_what_cannot_be_a_translation_by_its_length_or_cannot_be_cut_is_left_out
 
 def test_faults_are_words(fake: FakeArchive, tmp_path: Path) -> None:
     said = CliRunner().invoke(main, ["en", str(tmp_path / "o")])
-    assert (said.exit_code, "LANG is the other language than English" in said.output) == (1, True)
+    assert (said.exit_code, "LANG is the other language than English" in said.output) == (2, True)
     said = CliRunner().invoke(main, ["eo", str(tmp_path / "o")])
     assert (said.exit_code, "has descriptions in 'eo'" in said.output) == (1, True)
     fake.add_index("en", ENGLISH)

@@ -139,7 +139,7 @@ def test_two_packages_become_one_file_that_says_where_it_is_from(
 
 def test_faults_are_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refused = invoke(tmp_path, "en_US", tmp_path / "out", monkeypatch)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "LANG is the other language" in refused.output
     for name in ("libreoffice-help-de", "libreoffice-help-en-us"):
         (tmp_path / name).mkdir()
