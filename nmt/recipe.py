@@ -109,12 +109,17 @@ class ModelSection(Section):
     encoder_layers: int = Field(1, ge=1, description="depth of the encoder")
     kernel_size: int = Field(3, ge=1, description="convolutional: positions that a layer looks at, an odd number")
     bidirectional: Literal["none", "first", "all"] = Field(
-        "all", description="layers of the recurrent encoder that read in both directions"
+        "all",
+        description="layers of the recurrent encoder that read in both directions; no effect on the convolutional one",
     )
     reverse_source: bool = Field(False, description="recurrent encoder reads the source from its end")
     decoder_dim: int = Field(512, ge=1, description="hidden size of the decoder")
     decoder_layers: int = Field(1, ge=1, description="depth of the decoder")
-    residual: bool = Field(False, description="add its input to the output of every recurrent layer but the first")
+    residual: bool = Field(
+        False,
+        description="add its input to the output of every recurrent layer but the first; the second of an encoder with "
+        'bidirectional = "first" has another size than its input and goes without',
+    )
     attention: Literal["none", "dot", "general", "mlp", "local", "multihead"] = Field(
         "general", description="how the decoder looks back at the source; none: by the sentence vector alone"
     )

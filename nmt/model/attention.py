@@ -41,7 +41,7 @@ class Attention(nn.Module, ABC):
 
     @abstractmethod
     def prepare(self, encoded: EncoderOutput) -> Source:
-        """What is made once a sentence."""
+        """What is made once a sentence, of memory (B, S, D) and vector (B, D): keys (B, S, A), values (B, S, C)."""
 
     @abstractmethod
     def weights(self, query: Tensor, source: Source) -> Tensor:
@@ -55,7 +55,7 @@ class Attention(nn.Module, ABC):
 class NoAttention(Attention):
     """The context is always the sentence vector or, without `feed_vector`, nothing at all (C = 0).
 
-    Cho et al. 2014, equation 10: the vector takes part in every step and every output.
+    Cho et al. 2014, section 2.2: the vector takes part in every step and every output.
     """
 
     looks = False
@@ -110,7 +110,10 @@ class GeneralAttention(Attention):
 
 
 class MLPAttention(Attention):
-    """score(h, m) = v . tanh(W h + U m + b) (Bahdanau et al. 2015, appendix A.1.2); A = H."""
+    """score(h, m) = v . tanh(W h + U m + b) (Bahdanau et al. 2015, appendix A.1.2); A = H.
+
+    h is the state of this very position, as in the other kinds, where theirs is the one before it, s_(i-1).
+    """
 
     def __init__(self, *, memory_dim: int, query_dim: int) -> None:
         super().__init__()

@@ -21,7 +21,11 @@ Build = Callable[[ModelSection, nn.Embedding, nn.Embedding, nn.Linear], AnyModel
 
 
 def build_model(section: ModelSection, *, src_vocab_size: int, tgt_vocab_size: int) -> AnyModel:
-    """A freshly initialised model, drawn from torch's global random generator."""
+    """A freshly initialised model, drawn from torch's global random generator.
+
+    `tie` shares the output's weights with the target's embeddings (Press & Wolf 2017; Inan et al. 2017), or also with
+    the source's (Press & Wolf's three-way tying).
+    """
     src_embedding = _embedding(src_vocab_size, section.embed_dim)
     tgt_embedding = src_embedding if section.tie == "all" else _embedding(tgt_vocab_size, section.embed_dim)
     output = nn.Linear(section.embed_dim, tgt_vocab_size)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nmt.model.dropout import Drop, unchanged
+
 
 class LayerState(NamedTuple):
     """h (N, H): short-term state. c (N, H): long-term state; (N, 0) where the cell has none."""
@@ -56,8 +58,14 @@ class Cell(ABC):
         return functional.linear(x, w_ih, b_ih)
 
     @abstractmethod
-    def step(self, projected: Tensor, state: LayerState, layer: nn.RNNBase) -> tuple[LayerState, Gates]:
-        """One position: projected (N, G * H), the state before -> the state after it, and the gates."""
+    def step(
+        self, projected: Tensor, state: LayerState, layer: nn.RNNBase, drop: Drop = unchanged
+    ) -> tuple[LayerState, Gates]:
+        """One position: projected (N, G * H), the state before -> the state after it, and the gates.
+
+        `drop` acts on h (N, H) within U h alone (Gal & Ghahramani 2016): where a gate carries h on, what is left would
+        be scaled up again at each step.
+        """
 
 
 class SimpleCell(Cell):
@@ -70,9 +78,11 @@ class SimpleCell(Cell):
     sums = 1
     long_term = False
 
-    def step(self, projected: Tensor, state: LayerState, layer: nn.RNNBase) -> tuple[LayerState, Gates]:
+    def step(
+        self, projected: Tensor, state: LayerState, layer: nn.RNNBase, drop: Drop = unchanged
+    ) -> tuple[LayerState, Gates]:
         _, w_hh, _, b_hh = layer.all_weights[0]
-        h = torch.tanh(projected + functional.linear(state.h, w_hh, b_hh))  # (N, H)
+        h = torch.tanh(projected + functional.linear(drop(state.h), w_hh, b_hh))  # (N, H)
         return LayerState(h, state.c), {}
 
 
@@ -87,10 +97,12 @@ class GRUCell(Cell):
     sums = 3
     long_term = False
 
-    def step(self, projected: Tensor, state: LayerState, layer: nn.RNNBase) -> tuple[LayerState, Gates]:
+    def step(
+        self, projected: Tensor, state: LayerState, layer: nn.RNNBase, drop: Drop = unchanged
+    ) -> tuple[LayerState, Gates]:
         _, w_hh, _, b_hh = layer.all_weights[0]
         of_input = projected.chunk(3, dim=-1)  # each (N, H), in torch's order r, z, n
-        of_state = functional.linear(state.h, w_hh, b_hh).chunk(3, dim=-1)
+        of_state = functional.linear(drop(state.h), w_hh, b_hh).chunk(3, dim=-1)
         r = torch.sigmoid(of_input[0] + of_state[0])  # how much of the state is seen by n
         z = torch.sigmoid(of_input[1] + of_state[1])  # how much of the state is kept
         n = torch.tanh(of_input[2] + r * of_state[2])  # what is offered in its place
@@ -105,7 +117,7 @@ class LSTMCell(Cell):
         c' = f * c + i * g                  h' = o * tanh(c')
 
     The long-term state c is only scaled and added to, so that a gradient survives many steps. The forget gate's bias
-    begins at 1: open, and so it remembers (Gers et al. 2000; Jozefowicz et al. 2015, section 4.2).
+    begins at 1: open, and so it remembers (Gers et al. 2000; Jozefowicz et al. 2015).
     """
 
     fused: Callable[..., nn.RNNBase] = nn.LSTM
@@ -118,9 +130,11 @@ class LSTMCell(Cell):
             layer.all_weights[0][2].chunk(4)[1].fill_(1.0)  # torch adds two biases: one of them carries the 1
         return layer
 
-    def step(self, projected: Tensor, state: LayerState, layer: nn.RNNBase) -> tuple[LayerState, Gates]:
+    def step(
+        self, projected: Tensor, state: LayerState, layer: nn.RNNBase, drop: Drop = unchanged
+    ) -> tuple[LayerState, Gates]:
         _, w_hh, _, b_hh = layer.all_weights[0]
-        sums = projected + functional.linear(state.h, w_hh, b_hh)  # (N, 4H)
+        sums = projected + functional.linear(drop(state.h), w_hh, b_hh)  # (N, 4H)
         gates = _lstm_gates(sums)
         c = gates["f"] * state.c + gates["i"] * gates["g"]  # (N, H)
         h = gates["o"] * torch.tanh(c)  # (N, H)
@@ -139,7 +153,10 @@ def _lstm_gates(sums: Tensor) -> Gates:
 
 
 class LayerNormLSTM(nn.LSTM):
-    """The layer of a `LayerNormLSTMCell`: an LSTM's weights and three normalisations. Its forward is a loop."""
+    """The layer of a `LayerNormLSTMCell` (Ba et al. 2016): an LSTM's weights and three normalisations.
+
+    Its forward is a loop.
+    """
 
     def __init__(self, input_size: int, hidden_size: int, *, batch_first: bool = True) -> None:
         super().__init__(input_size, hidden_size, batch_first=batch_first)
@@ -173,10 +190,12 @@ class LayerNormLSTMCell(LSTMCell):
         normalised: Tensor = cast(LayerNormLSTM, layer).norm_input(functional.linear(x, w_ih))
         return normalised + b_ih
 
-    def step(self, projected: Tensor, state: LayerState, layer: nn.RNNBase) -> tuple[LayerState, Gates]:
+    def step(
+        self, projected: Tensor, state: LayerState, layer: nn.RNNBase, drop: Drop = unchanged
+    ) -> tuple[LayerState, Gates]:
         _, w_hh, _, b_hh = layer.all_weights[0]
         layer = cast(LayerNormLSTM, layer)
-        sums = projected + layer.norm_state(functional.linear(state.h, w_hh)) + b_hh  # (N, 4H)
+        sums = projected + layer.norm_state(functional.linear(drop(state.h), w_hh)) + b_hh  # (N, 4H)
         gates = _lstm_gates(sums)
         c = gates["f"] * state.c + gates["i"] * gates["g"]  # (N, H)
         h = gates["o"] * torch.tanh(layer.norm_c(c))  # (N, H)

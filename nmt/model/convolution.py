@@ -24,6 +24,8 @@ HALF = 0.5**0.5  # of the variance
 class ConvolutionalEncoder(nn.Module):
     """A stack of convolutions over the source, each followed by a tanh and added to its input (Gehring et al. 2017).
 
+        x_s = P (word_s + position_s)      x'_s = (x_s + tanh(W [x_(s-k); ..; x_(s+k)] + b)) / sqrt(2)    in each layer
+
     Three things differ from the paper ("A Convolutional Encoder Model for Neural Machine Translation", section 3.2):
     its position embeddings are learned and so end somewhere, ours are sinusoids, which fit a sentence of any length; it
     has a second stack for the values that attention averages, where here one gives both keys and values; and its tanh

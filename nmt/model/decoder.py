@@ -69,7 +69,10 @@ class Decoder(nn.Module):
         self.dropout = DROPOUTS[dropout_kind](dropout)
 
     def start(self, encoded: EncoderOutput) -> DecoderState:
-        """The state before the first target token, of N = B rows."""
+        """What is known of the source, vector (B, D) and memory (B, S, D) -> the state before the first target token.
+
+        It has N = B rows.
+        """
         vector = encoded.vector
         h = self._by_layer(torch.tanh(self.bridge_h(vector)))
         c = h[:, :, :0] if self.bridge_c is None else self._by_layer(self.bridge_c(vector))

@@ -4,9 +4,19 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+Drop = Callable[[Tensor], Tensor]  # one draw: what it does to each x (N, F)
+
+
+def unchanged(x: Tensor) -> Tensor:
+    """The draw that drops nothing."""
+    return x
+
 
 class LockedDropout(nn.Module):
-    """Drops the same features at every position of a sentence (variational dropout, Gal & Ghahramani 2016)."""
+    """Drops the same features at every position of a sentence (variational dropout, Gal & Ghahramani 2016).
+
+    y_t = m * x_t    where m is 0 with probability p, else 1 / (1 - p), the same at each t
+    """
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -18,17 +28,17 @@ class LockedDropout(nn.Module):
             return x
         return x * _mask(x[:, :1], self.p)
 
-    def for_steps(self, like: Tensor) -> Callable[[Tensor], Tensor]:
-        """One draw for a sentence that is taken step by step: what it does to each x (N, F); like (N, F)."""
+    def for_steps(self, like: Tensor) -> Drop:
+        """One draw for a sentence that is taken step by step; like (N, F), as each x of it."""
         if not self.training or self.p == 0.0:
-            return _unchanged
+            return unchanged
         return _mask(like, self.p).mul
 
 
 class PlainDropout(nn.Dropout):
     """Drops each value for itself (Srivastava et al. 2014)."""
 
-    def for_steps(self, like: Tensor) -> Callable[[Tensor], Tensor]:
+    def for_steps(self, like: Tensor) -> Drop:
         """As in `LockedDropout`: here each step draws anew."""
         return self
 
@@ -57,7 +67,3 @@ DROPOUTS: dict[str, type[LockedDropout] | type[PlainDropout]] = {"locked": Locke
 def _mask(like: Tensor, p: float) -> Tensor:
     """0 where a feature is dropped, 1 / (1 - p) elsewhere, in the shape of `like`."""
     return like.new_empty(like.shape).bernoulli_(1.0 - p).div_(1.0 - p)
-
-
-def _unchanged(x: Tensor) -> Tensor:
-    return x

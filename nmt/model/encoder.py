@@ -26,9 +26,12 @@ class EncoderOutput(NamedTuple):
 class RecurrentEncoder(nn.Module):
     """A stack of recurrent layers over the source; the sentence vector is the last layer's final state.
 
+        y1 = layer1(x)      y2 = layer2(dropout(y1)) or, `residual`, y1 + layer2(dropout(y1))      ...
+
     A bidirectional layer joins the states of both directions (Schuster & Paliwal 1997); only the first one can be so
-    (Wu et al. 2016, section 3.2), or all. With `reverse_source` the sentence is read from its end, so that its first
-    words are the freshest (Sutskever et al. 2014, section 3.3).
+    (Wu et al. 2016, section 3.2), or all. A residual connection (section 3.1 there) needs two equal sizes: the layer
+    after an only bidirectional one has none. With `reverse_source` the sentence is read from its end, so that its
+    first words are the freshest (Sutskever et al. 2014, section 3.3).
     """
 
     def __init__(

@@ -3,14 +3,14 @@
 House letters: B batch (N rows in a step), T positions, I input size, H hidden size, L layers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from nmt.model.cells import CELLS, Gates, LayerState
-from nmt.model.dropout import DROPOUTS, LockedDropout
+from nmt.model.dropout import DROPOUTS, Drop, LockedDropout, unchanged
 
 
 class Trace(NamedTuple):
@@ -23,8 +23,8 @@ class Trace(NamedTuple):
 class RecurrentLayer(nn.Module):
     """One cell carried along positions in one direction.
 
-    `state_dropout` drops features of the recurrent state, the same ones at every position (Gal & Ghahramani 2016); with
-    it the layer goes step by step in training, otherwise in one fused call.
+    `state_dropout` hides features of h from the next step's products, U (m * h), the same ones at every position (Gal &
+    Ghahramani 2016); with it the layer goes step by step in training, otherwise in one fused call.
     """
 
     def __init__(self, cell: str, input_dim: int, hidden_dim: int, *, state_dropout: float = 0.0) -> None:
@@ -52,19 +52,15 @@ class RecurrentLayer(nn.Module):
         outputs, h = self.fused(x, state.h[None].contiguous())
         return outputs, LayerState(h[0], state.c)
 
-    def step(
-        self, x: Tensor, state: LayerState, drop: Callable[[Tensor], Tensor] | None = None
-    ) -> tuple[Tensor, LayerState]:
+    def step(self, x: Tensor, state: LayerState, drop: Drop = unchanged) -> tuple[Tensor, LayerState]:
         """One position: x (N, I) -> output (N, H), and the state after it; `drop` is `state_dropout.for_steps`'s."""
-        if drop is not None:
-            state = LayerState(drop(state.h), state.c)
-        state, _ = self.cell.step(self.cell.project(x, self.fused), state, self.fused)
+        state, _ = self.cell.step(self.cell.project(x, self.fused), state, self.fused, drop)
         return state.h, state
 
     def trace(self, x: Tensor, state: LayerState | None = None) -> Trace:
-        """The same pass written out, to look into: no dropout; gradients reach every state."""
+        """The same pass written out, to look into: x (B, T, I). No dropout; gradients reach every state."""
         state = state or self.zero_state(x)
-        steps = list(self._steps(x, state, nn.Identity()))
+        steps = list(self._steps(x, state, unchanged))
         gates = {name: torch.stack([gates[name] for _, gates in steps], dim=1) for name in steps[0][1]}
         return Trace([state for state, _ in steps], gates)
 
@@ -72,11 +68,9 @@ class RecurrentLayer(nn.Module):
         states = [state for state, _ in self._steps(x, state, self.state_dropout.for_steps(state.h))]
         return torch.stack([state.h for state in states], dim=1), states[-1]
 
-    def _steps(
-        self, x: Tensor, state: LayerState, drop: Callable[[Tensor], Tensor]
-    ) -> Iterator[tuple[LayerState, Gates]]:
+    def _steps(self, x: Tensor, state: LayerState, drop: Drop) -> Iterator[tuple[LayerState, Gates]]:
         for projected in self.cell.project(x, self.fused).unbind(1):
-            state, gates = self.cell.step(projected, LayerState(drop(state.h), state.c), self.fused)
+            state, gates = self.cell.step(projected, state, self.fused, drop)
             yield state, gates
 
 
@@ -90,6 +84,8 @@ def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
 
 class Reader(nn.Module):
     """A layer of an encoder: reads sequences of different lengths forward or, `bidirectional`, both ways.
+
+        y_t = [ahead_t; back_t]   of two cells of their own (Schuster & Paliwal 1997)
 
     Sequences are padded on the right and each direction begins at a real token, so padding is only ever read after all
     that counts: nothing needs to be packed.
@@ -118,10 +114,12 @@ class Reader(nn.Module):
 
 
 class Stack(nn.Module):
-    """Recurrent layers on top of each other, in one direction, dropout on the output of each.
+    """Recurrent layers on top of each other, in one direction (Graves 2013), dropout on the output of each.
 
-    `residual` adds to the output of each layer but the first what the layer read (He et al. 2016; in recurrent stacks
-    Wu et al. 2016, section 3.1).
+        x1 = dropout(layer1(x))     x2 = dropout(layer2(x1)) or, `residual`, x1 + dropout(layer2(x1))     ...
+
+    What a layer but the first reads is added to what it says (He et al. 2016; in recurrent stacks Wu et al. 2016,
+    section 3.1).
     """
 
     def __init__(
@@ -166,14 +164,14 @@ class Stack(nn.Module):
         states = []
         for index, module in enumerate(self.layers):
             layer = cast(RecurrentLayer, module)
-            output, after = layer.step(x, _of_layer(state, index), drops[index].state if drops else None)
+            output, after = layer.step(x, _of_layer(state, index), drops[index].state if drops else unchanged)
             output = drops[index].output(output) if drops else output
             x = x + output if self.residual and index > 0 else output
             states.append(after)
         return x, _joined(states)
 
     def drops_for_steps(self, state: LayerState) -> list["LayerDrops"]:
-        """One draw of all dropouts for sentences that are taken step by step."""
+        """One draw of all dropouts for sentences that are taken step by step, from h (L, N, H): for each layer."""
         layers = [cast(RecurrentLayer, layer) for layer in self.layers]
         return [
             LayerDrops(layer.state_dropout.for_steps(state.h[0]), self.dropout.for_steps(state.h[0]))
@@ -184,8 +182,8 @@ class Stack(nn.Module):
 class LayerDrops(NamedTuple):
     """The dropout of one layer in one sentence: of its recurrent state, of its output."""
 
-    state: Callable[[Tensor], Tensor]
-    output: Callable[[Tensor], Tensor]
+    state: Drop
+    output: Drop
 
 
 def _of_layer(state: LayerState, index: int) -> LayerState:

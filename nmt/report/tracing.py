@@ -18,6 +18,7 @@ from torch.nn import functional
 from nmt.data.batches import Batch
 from nmt.model.build import AnyModel
 from nmt.model.cells import Cell, Gates, LayerState
+from nmt.model.dropout import Drop, unchanged
 from nmt.model.embedding import Embedder
 from nmt.model.layers import RecurrentLayer, reverse_rows
 from nmt.model.model import real_positions
@@ -83,8 +84,10 @@ class _RememberingCell(Cell):
     def project(self, x: Tensor, layer: nn.RNNBase) -> Tensor:
         return self.cell.project(x, layer)
 
-    def step(self, projected: Tensor, state: LayerState, layer: nn.RNNBase) -> tuple[LayerState, Gates]:
-        self.steps.append(self.cell.step(projected, state, layer))
+    def step(
+        self, projected: Tensor, state: LayerState, layer: nn.RNNBase, drop: Drop = unchanged
+    ) -> tuple[LayerState, Gates]:
+        self.steps.append(self.cell.step(projected, state, layer, drop))
         return self.steps[-1]
 
 

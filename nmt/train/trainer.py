@@ -122,7 +122,7 @@ class Trainer:
         return loss
 
     def _step(self) -> float:
-        """Clip the gradient and follow it; its norm. With fp16 a gradient that overflowed is left out."""
+        """Clip the gradient (Pascanu et al. 2013) and follow it; its norm. One that overflowed in fp16 is left out."""
         scaler = self.gradients.scaler
         scaler.unscale_(self.optimizer)
         norm = float(clip_grad_norm_(self.model.parameters(), self.section.clip_norm or math.inf))

@@ -68,6 +68,22 @@ def test_no_key_is_without_effect(key: str) -> None:
     assert not torch.allclose(found[0], found[2])
 
 
+@pytest.mark.parametrize(
+    ("key", "needs", "values"),
+    [
+        ("bidirectional", {"encoder": "convolutional", "encoder_layers": 2}, ["none", "first", "all"]),
+        ("residual", {"bidirectional": "first", "encoder_layers": 2}, [False, True]),
+    ],
+)
+def test_a_key_is_without_effect_where_its_description_says_so(
+    key: str, needs: dict[str, object], values: list[object]
+) -> None:
+    first, *others = (new_model(**needs | {key: value}).eval() for value in values)
+    expected = first(SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS)
+    for other in others:
+        assert torch.equal(other(SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS), expected)
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize("bidirectional", ["none", "first", "all"])
 @pytest.mark.parametrize("layers", [1, 2])

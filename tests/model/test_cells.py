@@ -63,9 +63,9 @@ def normalised(x: Tensor) -> Tensor:
     return centred / (centred.square().mean(dim=-1, keepdim=True) + 1e-5).sqrt()
 
 
-def step_by_hand(name: str, layer: nn.RNNBase, x: Tensor, state: LayerState) -> tuple[LayerState, Gates]:
-    """One position as the papers have it."""
-    parts = sums_by_hand(name, layer, x, state.h)
+def step_by_hand(name: str, layer: nn.RNNBase, x: Tensor, state: LayerState, seen: Tensor) -> tuple[LayerState, Gates]:
+    """One position as the papers have it; `seen` (N, H) is what the products see of h."""
+    parts = sums_by_hand(name, layer, x, seen)
     sums = {gate: of_input + of_state for gate, (of_input, of_state) in parts.items()}
     if name == "rnn":
         return LayerState(torch.tanh(sums["h"]), state.c), {}
@@ -105,10 +105,13 @@ def test_written_out_steps_equal_the_fused_layer_backward(name: str) -> None:
 
 
 @each_cell
-def test_a_step_and_its_gates_are_the_published_ones(name: str) -> None:
+@pytest.mark.parametrize("dropped", [False, True])
+def test_a_step_and_its_gates_are_the_published_ones(name: str, dropped: bool) -> None:
+    """Also where features of h are dropped: the products alone see it."""
     layer, (x, state) = new_layer(name), random_inputs(name)
-    after, gates = CELLS[name].step(CELLS[name].project(x[:, 0], layer), state, layer)
-    expected, expected_gates = step_by_hand(name, layer, x[:, 0], state)
+    mask = torch.tensor([2.0, 0.0] * (HIDDEN // 2) if dropped else [1.0] * HIDDEN)
+    after, gates = CELLS[name].step(CELLS[name].project(x[:, 0], layer), state, layer, mask.mul)
+    expected, expected_gates = step_by_hand(name, layer, x[:, 0], state, mask * state.h)
     assert gates.keys() == expected_gates.keys()
     for gate, expected_gate in expected_gates.items():
         torch.testing.assert_close(gates[gate], expected_gate)

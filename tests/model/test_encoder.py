@@ -126,6 +126,16 @@ def test_what_every_layer_but_the_first_read_is_added_to_what_it_says(residual: 
     torch.testing.assert_close(encode(wider, [ids]).memory, first if residual else torch.zeros_like(first))
 
 
+@pytest.mark.parametrize(("layers", "acts"), [(2, False), (3, True)])
+def test_a_layer_of_another_size_than_what_it_reads_has_nothing_added(layers: int, acts: bool) -> None:
+    """The second, after one in both directions; the third has what it reads added."""
+    found, without = (
+        encode(new_encoder(bidirectional=[True, False, False][:layers], residual=residual), SENTENCES).memory
+        for residual in (True, False)
+    )
+    assert torch.equal(found, without) is not acts
+
+
 @pytest.mark.parametrize(
     ("options", "acts"),
     [

@@ -105,8 +105,8 @@ def test_a_gradient_reaches_every_state_of_a_trace(cell: str) -> None:
 
 
 @each_cell
-def test_state_dropout_hides_the_same_features_of_h_at_every_position(cell: str) -> None:
-    """Held against a loop with one mask a sentence."""
+def test_state_dropout_hides_the_same_features_of_h_from_the_products_of_every_position(cell: str) -> None:
+    """Held against a loop with one mask a sentence, of the cell's steps and of the layer's."""
     layer, x, first = new_layer(cell, state_dropout=0.5), randn(ROWS, POSITIONS, INPUT), random_state(cell, ROWS)
     torch.manual_seed(7)
     outputs, last = layer(x, first)
@@ -115,10 +115,33 @@ def test_state_dropout_hides_the_same_features_of_h_at_every_position(cell: str)
     assert {0.0, 2.0} == set(mask.flatten().tolist())
     state = first
     for position in range(POSITIONS):
-        projected = layer.cell.project(x[:, position], layer.fused)
-        state, _ = layer.cell.step(projected, LayerState(state.h * mask, state.c), layer.fused)
-        torch.testing.assert_close(outputs[:, position], state.h)
+        output, stepped = layer.step(x[:, position], state, mask.mul)
+        state, _ = layer.cell.step(layer.cell.project(x[:, position], layer.fused), state, layer.fused, mask.mul)
+        torch.testing.assert_close(stepped, state)
+        torch.testing.assert_close(outputs[:, position], output)
     torch.testing.assert_close(last, state)
+
+
+@each_cell
+@pytest.mark.parametrize("state_dropout", [0.1, 0.5, 0.9])
+def test_no_output_leaves_its_bounds_under_state_dropout(cell: str, state_dropout: float) -> None:
+    """However long the sequence is."""
+    layer, x = new_layer(cell, state_dropout=state_dropout), randn(ROWS, 100, INPUT)
+    outputs, last = layer(x, random_state(cell, ROWS)._replace(h=torch.ones(ROWS, HIDDEN).double()))
+    assert outputs.abs().max() <= 1.0
+    drop, state = layer.state_dropout.for_steps(last.h), last
+    for position in range(100):
+        output, state = layer.step(x[:, position], state, drop)
+        assert output.abs().max() <= 1.0
+
+
+def test_a_gru_that_keeps_all_keeps_it_as_it_is_under_state_dropout() -> None:
+    layer, first = new_layer("gru", state_dropout=0.5), random_state("gru", ROWS)
+    with torch.no_grad():
+        layer.fused.all_weights[0][2].chunk(3)[1].fill_(1e3)  # z = 1
+    outputs, last = layer(randn(ROWS, POSITIONS, INPUT), first)
+    assert torch.equal(outputs, first.h[:, None].expand(-1, POSITIONS, -1))
+    assert torch.equal(last.h, first.h)
 
 
 @each_cell
@@ -232,11 +255,14 @@ def test_the_way_past_a_layer_is_never_dropped() -> None:
     assert 0.2 < kept.double().mean() < 0.8
 
 
+@each_cell
 @pytest.mark.parametrize(("dropout", "state_dropout"), [(0.5, 0.0), (0.0, 0.5), (0.3, 0.5)])
-def test_dropouts_of_steps_equal_those_of_all_positions_at_once(dropout: float, state_dropout: float) -> None:
+def test_dropouts_of_steps_equal_those_of_all_positions_at_once(
+    cell: str, dropout: float, state_dropout: float
+) -> None:
     """So with the same random state the two ways of training give the same."""
-    stack = new_stack(dropout=dropout, state_dropout=state_dropout)
-    x, state = randn(ROWS, POSITIONS, INPUT), random_state("lstm", 3, ROWS)
+    stack = new_stack(cell, dropout=dropout, state_dropout=state_dropout)
+    x, state = randn(ROWS, POSITIONS, INPUT), random_state(cell, 3, ROWS)
     torch.manual_seed(7)
     outputs, last = stack(x, state)
     torch.manual_seed(7)
