@@ -10,7 +10,7 @@ from nmt.translator import Translation
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """Of a document that holds two languages: which ones, and whether what has a translation gets another."""
+    """The languages that it is translated from and into; everything: so is what has a translation already."""
 
     src_lang: str
     tgt_lang: str
@@ -28,4 +28,7 @@ class Document(Protocol):
     markup: re.Pattern[str] | None
 
     def filled(self, translations: Sequence[Translation]) -> bytes:
-        """The document with one translation for each of `texts`; all else as it was read."""
+        """The document with one translation for each of `texts`; all else as it was read.
+
+        Each has the markup of its text, as `same_markup` has it; one that has not may leave the text as it was.
+        """

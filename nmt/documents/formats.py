@@ -9,18 +9,22 @@ from nmt.documents.html import read_html
 from nmt.documents.markdown import read_markdown
 from nmt.documents.subtitles import read_srt, read_vtt
 
-Reader = Callable[[bytes, str], Document]  # (content, the name that faults say) -> the document
-BilingualReader = Callable[[bytes, str, Wanted], Document]
+Reader = Callable[[bytes, str, Wanted], Document]  # (content, the name that faults say, what is wanted of it)
 
-FORMATS: Mapping[str, Reader] = {"srt": read_srt, "vtt": read_vtt, "markdown": read_markdown, "html": read_html}
-BILINGUAL: Mapping[str, BilingualReader] = {"po": read_po, "xliff": read_xliff, "tmx": read_tmx}
+FORMATS: Mapping[str, Reader] = {
+    "po": read_po,
+    "srt": read_srt,
+    "vtt": read_vtt,
+    "markdown": read_markdown,
+    "html": read_html,
+    "xliff": read_xliff,
+    "tmx": read_tmx,
+}
 
 
 def read_document(form: str, content: bytes, name: str, wanted: Wanted) -> Document:
-    """The document that `content` holds, in one of the forms; wanted: for those that hold two languages.
+    """The document that `content` holds, in one of the forms.
 
     Raises DataError where it is damaged, or of another form.
     """
-    if form in BILINGUAL:
-        return BILINGUAL[form](content, name, wanted)
-    return FORMATS[form](content, name)
+    return FORMATS[form](content, name, wanted)

@@ -8,17 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from nmt.documents.document import Document
-from nmt.documents.inline import (
-    Mark,
-    Part,
-    Piece,
-    TaggedDocument,
-    Words,
-    decoded,
-    slot_or_parts,
-    without_urls,
-)
+from nmt.data.stores import same_language
+from nmt.documents.document import Document, Wanted
+from nmt.documents.inline import TaggedDocument, decoded
+from nmt.documents.pieces import Mark, Part, Piece, Told, Words, slot_or_parts, without_urls
 
 _ATTRIBUTE = r"""[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+"""
 _TAG = re.compile(rf"</?([A-Za-z][^\s/>]*+)(?:{_ATTRIBUTE}|[\s/=])*+>")
@@ -107,7 +100,7 @@ class _Token(NamedTuple):
     text: bool = False
 
 
-def read_html(content: bytes, name: str) -> Document:
+def read_html(content: bytes, name: str, wanted: Wanted) -> Document:
     """A page in UTF-8.
 
     Raises:
@@ -118,7 +111,9 @@ def read_html(content: bytes, name: str) -> Document:
     foreign = charset not in ("", "utf-8", "utf8")
     hint = f"; the page says it is {charset}, which is not read: convert it and mend its <meta>" if foreign else ""
     head, text = decoded(content, name, hint=hint)
-    return TaggedDocument(_document_parts(list(_tokens(text))), head=head, ascii_only=foreign and text.isascii())
+    return TaggedDocument(
+        _document_parts(list(_tokens(text)), wanted.tgt_lang), head=head, ascii_only=foreign and text.isascii()
+    )
 
 
 def _tokens(text: str) -> Iterator[_Token]:
@@ -144,7 +139,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         yield _Token(text[begin:], text=True)
 
 
-def _document_parts(tokens: Sequence[_Token]) -> Iterator[Part]:
+def _document_parts(tokens: Sequence[_Token], tgt_lang: str) -> Iterator[Part]:
     run: list[Piece] = []  # of the block that is open
     ends = _opaque_ends(tokens)
     index = 0
@@ -162,7 +157,9 @@ def _document_parts(tokens: Sequence[_Token]) -> Iterator[Part]:
         else:
             yield from slot_or_parts(run, _write)
             run = []
-            yield from ("".join(one.raw for one in tokens[index:end]),) if index in ends else _tag_parts(token)
+            yield from (
+                ("".join(one.raw for one in tokens[index:end]),) if index in ends else _tag_parts(token, tgt_lang)
+            )
         index = end
     yield from slot_or_parts(run, _write)
 
@@ -225,12 +222,12 @@ def _inline_mark(token: _Token) -> Mark:
     return Mark("open", parts, token.name)
 
 
-def _tag_parts(token: _Token) -> Iterator[Part]:
-    """The tag; its attributes that a reader reads are texts."""
+def _tag_parts(token: _Token, tgt_lang: str = "") -> Iterator[Part]:
+    """The tag; its attributes that a reader reads are texts, and that of the whole page tells its language."""
     if token.closes:
         yield token.raw
         return
-    found = [match for match in _attributes(token) if match[2] and match[2][0] in "\"'"]
+    found = [match for match in _attributes(token) if match[2]]
     names = _ATTRIBUTES
     if token.name == "meta":
         values = {match[1].lower(): _value(match[2])[1].lower() for match in found}
@@ -238,13 +235,19 @@ def _tag_parts(token: _Token) -> Iterator[Part]:
         names = frozenset(["content"]) if told else frozenset()
     end = 0
     for match in found:
-        if match[1].lower() in names:
+        if match[1].lower() in names and match[2][0] in "\"'":
             quote, value = _value(match[2])
             yield token.raw[end : match.start(2) + 1]
             yield from slot_or_parts(
                 [Words(html.unescape(value), value)], _write_quoted if quote == '"' else _write_single
             )
             end = match.end(2) - 1
+        elif tgt_lang and token.name == "html" and match[1].lower() in ("lang", "xml:lang"):
+            quote, value = _value(match[2])
+            if value and not same_language(tgt_lang, value):
+                yield token.raw[end : match.start(2)]
+                yield Told(match[2], f"{quote}{tgt_lang.replace('_', '-')}{quote}")
+                end = match.end(2)
     yield token.raw[end:]
 
 

@@ -5,19 +5,28 @@ A paragraph of one line stays one line; a longer one is wrapped anew to the widt
 """
 
 import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-from nmt.documents.document import Document
-from nmt.documents.inline import Mark, Part, Piece, TaggedDocument, Words, decoded, slot_or_parts, without_urls
+from nmt.documents.document import Document, Wanted
+from nmt.documents.inline import TaggedDocument, decoded
+from nmt.documents.markdown_parser import Element, markdown_parser
+from nmt.documents.markdown_writing import (
+    CELLS,
+    HEADING,
+    PARAGRAPH,
+    Block,
+    candidates,
+    tidied,
+    without_prefixes,
+    write_alt,
+)
+from nmt.documents.pieces import Kind, Mark, Part, Piece, Words, slot_or_parts, without_urls
 
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _FRONT_MATTER = re.compile(
@@ -27,42 +36,13 @@ _FOOTNOTE_OR_BOX = re.compile(r"\[\^[^\]\s]+\]|\A\[[ xX]\](?=\s)")
 _HEADING_END = re.compile(r"[ \t]*#*[ \t]*\Z")
 _CELL = re.compile(r"(?:[^|\\]|\\.|\\\Z)*+", re.DOTALL)
 _BLANK_RUN = re.compile(r"[ \t\r\n]+")
-_BLOCK_START = re.compile(r"^([ \t]*)(?:(\d{1,9})([.)])|([-+*#>=~|:`_]))", re.MULTILINE)
-_LIGHT = re.compile(r"([\\`*]|(?<![^\W_])_|_(?![^\W_])|<(?=[A-Za-z/!?])|&(?=#?\w+;))")
-_FULL = re.compile(r"([\\`*_{}\[\]<>#!|~&])")
 
+_EMPHASIS = {"em_open": 0, "em_close": 0, "strong_open": -1, "strong_close": 1}  # where the other sign stands
+_OWN_LABEL = ("]", "][]")  # how a link ends whose text is its label
 _NARROWEST = 40
-_HEADING, _PARAGRAPH, _CELLS = "heading", "paragraph", "cell"
 
 
-class _Element(NamedTuple):
-    """An inline token: its place in the text of its block, and where the text that it holds ends (-1: it has none)."""
-
-    token: Token
-    begin: int
-    end: int
-    label_end: int
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Some text with inline markup. starts: offsets in `text`, and where in the document each of them stands."""
-
-    kind: str
-    text: str
-    starts: tuple[tuple[int, int], ...]
-    prefixes: tuple[str, ...] = ()  # of all its lines but the first
-    newline: str = "\n"
-    width: int = 0  # of its longest line; 0: it is one line
-    column: int = 0  # where its first line begins
-
-    def place(self, offset: int) -> int:
-        """Where the character at an offset of the text stands in the document."""
-        begin, place = self.starts[bisect_right(self.starts, offset, key=lambda start: start[0]) - 1]
-        return place + offset - begin
-
-
-def read_markdown(content: bytes, name: str) -> Document:
+def read_markdown(content: bytes, name: str, _wanted: Wanted) -> Document:
     """CommonMark with tables.
 
     Raises:
@@ -72,46 +52,43 @@ def read_markdown(content: bytes, name: str) -> Document:
     return TaggedDocument(_Reader(text).parts(), head=head)
 
 
-def _located(rule: Any) -> Any:
-    """The rule, noting on each of its tokens where it stands."""
+@dataclass(frozen=True)
+class _Text:
+    """Some text of a block. offset: where it begins there."""
 
-    def run(state: StateInline, silent: bool) -> bool:
-        begin, known = state.pos, len(state.tokens)
-        if not rule(state, silent):
-            return False
-        if not silent:
-            length = state.pos - begin
-            delimiters = state.src[begin] in "*_" and state.tokens and state.tokens[-1].content == state.src[begin]
-            if delimiters and len(state.tokens) - known >= length:
-                for index, token in enumerate(state.tokens[-length:]):
-                    token.meta["at"] = (begin + index, begin + index + 1, -1)
-            label = -1
-            new = state.tokens[known:]
-            if new and new[-1].type == "image":
-                label = state.md.helpers.parseLinkLabel(state, begin + 1, False)
-            elif new and new[-1].type == "link_close" and new[-1].markup != "autolink":
-                label = state.md.helpers.parseLinkLabel(state, begin, True)
-            for token in new:
-                token.meta.setdefault("at", (begin, state.pos, label))
-        return True
+    source: str
+    block: Block
+    offset: int
+    text: str
 
-    return run
+    def raw(self, begin: int, end: int) -> str:
+        """The characters of the document."""
+        return self.source[self.block.place(self.offset + begin) : self.block.place(self.offset + end)]
 
+    def part(self, begin: int, end: int) -> "_Text":
+        """Some of it."""
+        return _Text(self.source, self.block, self.offset + begin, self.text[begin:end])
 
-def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark").enable("table")
-    parser.core.ruler.disable("inline")
-    ruler = parser.inline.ruler
-    for name in ruler.get_active_rules():
-        if name != "text":
-            ruler.at(name, _located(next(rule.fn for rule in ruler.__rules__ if rule.name == name)))
-    return parser
+    def mark(self, kind: Kind, begin: int, end: int, name: str = "") -> tuple[int, int, Mark]:
+        """A mark with its place."""
+        return begin, end, Mark(kind, (self.raw(begin, end),), name)
+
+    def emphasis(self, element: Element) -> tuple[int, int, Mark]:
+        """A sign of it; markdown-it places strong emphasis at the inner one of its two signs."""
+        kind = element.token.type
+        begin, end = sorted((element.begin + _EMPHASIS[kind], element.begin))
+        return self.mark("open" if kind.endswith("open") else "close", begin, end + 1, element.token.tag)
+
+    def link_name(self, element: Element) -> str:
+        """It says which label the link needs, where that was its text."""
+        own = self.text[element.begin + 1 : element.label_end]
+        return f"label:{own}" if self.text[element.label_end : element.end] in _OWN_LABEL else "link"
 
 
 @dataclass
 class _Reader:
     source: str
-    parser: MarkdownIt = field(default_factory=_parser)
+    parser: MarkdownIt = field(default_factory=markdown_parser)
     env: dict[str, Any] = field(default_factory=dict)
 
     def parts(self) -> Iterator[Part]:
@@ -125,7 +102,7 @@ class _Reader:
             end = block.place(len(block.text))
         yield self.source[end:]
 
-    def _blocks(self) -> Iterator[_Block]:
+    def _blocks(self) -> Iterator[Block]:
         lines = [match.span() for match in _LINE.finditer(self.source)]
         front = _FRONT_MATTER.match(self.source)
         begin = front.end() if front else 0
@@ -143,9 +120,9 @@ class _Reader:
                 row = []
             else:
                 opened = token.type if token.nesting == 1 else ""
-                opened = _HEADING if opened == "heading_open" and token.markup.startswith("#") else opened
+                opened = HEADING if opened == "heading_open" and token.markup.startswith("#") else opened
 
-    def _block(self, opened: str, token: Token, places: Sequence[tuple[int, int]]) -> _Block | None:
+    def _block(self, opened: str, token: Token, places: Sequence[tuple[int, int]]) -> Block | None:
         """Of a paragraph or heading; None where its text is not found in its lines."""
         starts: list[tuple[int, int]] = []
         texts: list[str] = []
@@ -156,7 +133,7 @@ class _Reader:
             core = text.strip().replace("\ufffd", "\0") if "\0" in line else text.strip()
             at = line.rfind(core)
             rest = line[at + len(core) :]
-            if at < 0 or not (_HEADING_END.match(rest) if opened == _HEADING else not rest.strip()):
+            if at < 0 or not (_HEADING_END.match(rest) if opened == HEADING else not rest.strip()):
                 return None
             texts.append(core if len(texts) == len(wanted) - 1 else core + rest)
             starts.append((offset, begin + at))
@@ -165,8 +142,8 @@ class _Reader:
             return None
         lines = [self.source[begin:end] for begin, end in places]
         prefixes = tuple(line[: start[1] - place[0]] for line, start, place in zip(lines, starts, places, strict=False))
-        return _Block(
-            kind=_HEADING if opened == _HEADING else _PARAGRAPH,
+        return Block(
+            kind=HEADING if opened == HEADING else PARAGRAPH,
             text="\n".join(texts),
             starts=tuple(starts),
             prefixes=prefixes[1:],
@@ -175,7 +152,7 @@ class _Reader:
             column=len(prefixes[0]),
         )
 
-    def _cells(self, row: Sequence[Token], lines: Sequence[tuple[int, int]]) -> Iterator[_Block]:
+    def _cells(self, row: Sequence[Token], lines: Sequence[tuple[int, int]]) -> Iterator[Block]:
         if not row or not row[0].map:
             return
         begin, end = lines[row[0].map[0]]
@@ -195,79 +172,75 @@ class _Reader:
                 core = own.replace("|", "\\|")
                 at = cell.rfind(core)
                 if at >= 0:
-                    yield _Block(_CELLS, own, tuple(_cell_starts(own, begin + start + at)))
+                    yield Block(CELLS, own, tuple(_cell_starts(own, begin + start + at)))
 
-    def _of_block(self, block: _Block) -> Iterator[Part]:
-        pieces = list(self._pieces(block, 0, block.text))
-        source = self.source[block.place(0) : block.place(len(block.text))]
+    def _of_block(self, block: Block) -> Iterator[Part]:
+        whole = _Text(self.source, block, 0, block.text)
+        pieces = list(self._pieces(whole))
+        source = whole.raw(0, len(block.text))
         known = self._signature(block.text)
         own = sum(_size(piece.text) for piece in pieces if isinstance(piece, Words))
 
         def write(words: Sequence[Words]) -> str:
             size = known[1] - own + sum(_size(one.text) for one in words if one.raw is None)
-            for written in _candidates(_tidied(words), block):
+            for written in candidates(tidied(words), block):
                 if self._signature_of(written, block) == (known[0], size):
                     return written
             return source
 
         yield from slot_or_parts(pieces, write)
 
-    def _pieces(self, block: _Block, offset: int, text: str) -> Iterator[Piece]:
-        """The pieces of some text of the block, which begins at `offset` there."""
-
-        def raw(begin: int, end: int) -> str:
-            return self.source[block.place(offset + begin) : block.place(offset + end)]
-
+    def _pieces(self, text: "_Text") -> Iterator[Piece]:
         end = 0
-        for begin, stop, made in self._marks(text, block, offset, raw):
+        for begin, stop, made in self._marks(text):
             if begin < end:
                 continue
-            yield from _words(text[end:begin], raw(end, begin), at_start=end == 0)
+            yield from _words(text.text[end:begin], text.raw(end, begin), at_start=end == 0)
             yield made
             end = stop
-        yield from _words(text[end:], raw(end, len(text)), at_start=end == 0)
+        size = len(text.text)
+        yield from _words(text.text[end:], text.raw(end, size), at_start=end == 0)
 
-    def _marks(self, text: str, block: _Block, offset: int, raw: Any) -> Iterator[tuple[int, int, Piece]]:
-        links: list[tuple[_Element, str]] = []
+    def _marks(self, text: "_Text") -> Iterator[tuple[int, int, Piece]]:
+        """What is no plain text: where each begins and ends, and it."""
+        links: list[tuple[Element, str]] = []  # that are open, with their names
         skip_to = 0
-        for element in self._elements(text):
-            token, begin, end, label = element
-            if begin < skip_to:
-                continue
+        for element in self._elements(text.text):
+            token, begin, end, label_end = element
             kind = token.type
-            if kind in ("em_open", "em_close", "strong_open", "strong_close"):
-                begin -= kind == "strong_open"
-                end += kind == "strong_close"
-                yield begin, end, Mark("open" if kind.endswith("open") else "close", (raw(begin, end),), token.tag)
-            elif kind == "link_open" and label >= 0 and text[begin + 1 : begin + 2] != "^":
-                own = text[begin + 1 : label]
-                name = f"label:{own}" if text[label:end] in ("]", "][]") else "link"
-                links.append((element, name))
-                yield begin, begin + 1, Mark("open", (raw(begin, begin + 1),), name)
+            if begin < skip_to or kind == "text":
+                continue
+            if kind in _EMPHASIS:
+                yield text.emphasis(element)
+            elif kind == "link_open" and label_end >= 0 and text.text[begin + 1 : begin + 2] != "^":
+                links.append((element, name := text.link_name(element)))
+                yield text.mark("open", begin, begin + 1, name)
             elif kind == "link_close" and links:
-                link, name = links.pop()
-                yield link.label_end, link.end, Mark("close", (raw(link.label_end, link.end),), name)
-            elif kind == "image" and label >= 0:
-                close = text[label:end]
-                alt = slot_or_parts(self._pieces(block, offset + begin + 2, text[begin + 2 : label]), _write_alt)
-                if close in ("]", "][]"):
-                    alt = [raw(begin + 2, label)]
-                yield begin, end, Mark("single", (raw(begin, begin + 2), *alt, raw(label, end)))
-            elif kind == "softbreak":
-                yield begin, end, Words(" ", raw(begin, end))
-            elif kind == "text_special":
-                yield begin, end, Words(token.content, raw(begin, end))
-            elif kind != "text":  # code, HTML, autolinks, hard breaks with the spaces before them
-                begin = len(text[:begin].rstrip(" ")) if kind == "hardbreak" else begin
+                opened, name = links.pop()
+                yield text.mark("close", opened.label_end, opened.end, name)
+            elif kind == "image" and label_end >= 0:
+                yield begin, end, self._image(text, element)
+            elif kind in ("softbreak", "text_special"):
+                yield begin, end, Words(" " if kind == "softbreak" else token.content, text.raw(begin, end))
+            else:  # code, HTML, autolinks, hard breaks with the spaces before them
+                begin = len(text.text[:begin].rstrip(" ")) if kind == "hardbreak" else begin
                 skip_to = end
-                yield begin, end, Mark("single", (raw(begin, end),))
+                yield text.mark("single", begin, end)
 
-    def _elements(self, text: str) -> Iterator[_Element]:
+    def _image(self, text: "_Text", element: Element) -> Mark:
+        """What it shows for those who do not see it is a text, unless that is its label too."""
+        begin, end = element.begin + 2, element.label_end
+        alt: list[Part] = [text.raw(begin, end)]
+        if text.text[end : element.end] not in _OWN_LABEL:
+            alt = slot_or_parts(self._pieces(text.part(begin, end)), write_alt)
+        return Mark("single", (text.raw(element.begin, begin), *alt, text.raw(end, element.end)))
+
+    def _elements(self, text: str) -> Iterator[Element]:
         tokens: list[Token] = []
         self.parser.inline.parse(text, self.parser, self.env, tokens)
         for token in tokens:
             if "at" in token.meta:
-                yield _Element(token, *token.meta["at"])
+                yield Element(token, *token.meta["at"])
 
     def _signature(self, text: str) -> tuple[Mapping[tuple[str, str], int], int]:
         """The markup of a text, and how many characters of text it has, blanks aside."""
@@ -276,12 +249,12 @@ class _Reader:
         size = sum(_size(token.content) for token in tokens if token.type.startswith("text"))
         return Counter(map(_of_token, (one for one in tokens if one.type not in _TEXTS))), size
 
-    def _signature_of(self, written: str, block: _Block) -> tuple[Mapping[tuple[str, str], int], int] | None:
+    def _signature_of(self, written: str, block: Block) -> tuple[Mapping[tuple[str, str], int], int] | None:
         """As `_signature`; None where what was written would be another block."""
-        plain = _without_prefixes(written, block)
-        if block.kind == _CELLS:
+        plain = without_prefixes(written, block)
+        if block.kind == CELLS:
             return None if "\n" in plain else self._signature(plain.replace("\\|", "|"))
-        whole = f"# {plain}" if block.kind == _HEADING else plain
+        whole = f"# {plain}" if block.kind == HEADING else plain
         tokens = self.parser.parse(whole, {"references": dict(self.env.get("references", {}))})
         if [token.type for token in tokens[1::2]] != ["inline"] or tokens[0].type != f"{block.kind}_open":
             return None
@@ -319,109 +292,3 @@ def _words(text: str, raw: str, *, at_start: bool) -> Iterator[Piece]:
             yield Mark("single", (match[0],))
             end = match.end()
     yield from without_urls(text[end:], str)
-
-
-def _tidied(words: Sequence[Words]) -> list[Words]:
-    """No blanks just within emphasis, and a label for each link whose text was its label."""
-    done: list[Words] = []
-    opened: list[str] = []
-    for index, piece in enumerate(words):
-        one, raw = piece, piece.raw
-        if raw is None and done and done[-1].raw is not None and opened and done[-1].text == opened[-1]:
-            if one.text[:1] == " ":
-                done.insert(-1, Words(" "))
-                one = Words(one.text.lstrip(" "))
-        elif raw is not None and one.text in ("em", "strong"):
-            if one.text in opened:
-                opened.remove(one.text)
-                last = done[-1]
-                done.append(one)
-                if last.raw is None and last.text[-1:] == " ":
-                    done[-2:] = [Words(last.text.rstrip(" ")), one, Words(" ")]
-                continue
-            opened.append(one.text)
-        elif raw in ("]", "][]") and one.text.startswith("label:"):
-            label = one.text.removeprefix("label:")
-            same = index > 1 and words[index - 2].text == one.text and words[index - 1].text == label
-            one = one if same else Words(one.text, f"][{label}]")
-        done.append(one)
-    return done
-
-
-def _candidates(words: Sequence[Words], block: _Block) -> Iterator[str]:
-    """Ways to write the words, those that change the least first."""
-    for pattern in (None, _LIGHT, _FULL):
-        joined = _joined(words, pattern, block)
-        if block.width and block.prefixes:
-            yield _wrapped(joined, block)
-        yield _one_line(joined)
-    starred = [Words(one.text, re.sub("_", "*", one.raw)) if one.raw in ("_", "__") else one for one in words]
-    joined = _joined(starred, _FULL, block)
-    yield _BLOCK_START.sub(_escaped_start, _one_line(joined))
-
-
-def _joined(words: Sequence[Words], pattern: re.Pattern[str] | None, block: _Block) -> list[Words]:
-    """All words escaped; in a cell, pipes always are."""
-    done = []
-    for one in words:
-        text = one.text
-        if one.raw is None:
-            text = pattern.sub(r"\\\1", text) if pattern else text
-            if block.kind == _CELLS:
-                text = re.sub(r"(?<!\\)\|", r"\\|", text)
-        done.append(Words(text, one.raw))
-    if pattern is not None and done and block.kind == _PARAGRAPH:
-        first = next((index for index, one in enumerate(done) if one.text.strip() or one.raw), 0)
-        if done[first].raw is None:
-            done[first] = Words(_BLOCK_START.sub(_escaped_start, done[first].text, count=1))
-    return done
-
-
-def _escaped_start(match: re.Match[str]) -> str:
-    blank, number, dot, sign = match.groups()
-    return f"{blank}{number}\\{dot}" if number else f"{blank}\\{sign}"
-
-
-def _one_line(words: Sequence[Words]) -> str:
-    return "".join(one.text if one.raw is None else one.raw for one in words)
-
-
-def _wrapped(words: Sequence[Words], block: _Block) -> str:
-    """Lines no longer than the longest was, unless a word or a mark is; only blanks of the text become line ends."""
-    lines, line, column = [], "", block.column
-    pieces: list[str] = [""]  # words with the marks on them; blanks between them are gone
-    for one in words:
-        if one.raw is not None:
-            pieces[-1] += one.raw
-        else:
-            first, *others = re.split(" +", one.text)
-            pieces[-1] += first
-            pieces += others
-    prefix = block.prefixes[-1]
-    for piece in pieces:
-        if line and column + len(line) + 1 + len(piece.partition("\n")[0]) > block.width:
-            lines.append(line)
-            line, column = piece, len(prefix)
-        else:
-            line = f"{line} {piece}" if line else piece
-        if "\n" in line:  # a hard break, or a mark over two lines
-            before, _, line = line.rpartition("\n")
-            stands = next((one for one in block.prefixes if line.startswith(one)), "")
-            lines.append(f"{before}\n{stands}")
-            line, column = line[len(stands) :], len(stands)
-    lines.append(line)
-    whole = lines[0]
-    for last, line in pairwise(lines):
-        broken = "\n" in last and last.rpartition("\n")[2] in ("", *block.prefixes)
-        whole += line if broken else block.newline + prefix + line
-    return whole
-
-
-def _without_prefixes(written: str, block: _Block) -> str:
-    first, *others = re.split(r"\r\n|\r|\n", written)
-    prefixes = sorted(set(block.prefixes), key=len, reverse=True)
-    return "\n".join([first, *(line[len(next(filter(line.startswith, prefixes), "")) :] for line in others)])
-
-
-def _write_alt(words: Sequence[Words]) -> str:
-    return "".join(_FULL.sub(r"\\\1", one.text) if one.raw is None else one.raw for one in words)

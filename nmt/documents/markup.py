@@ -30,6 +30,27 @@ def between(line: str, markup: re.Pattern[str]) -> list[str]:
     return [*parts, line[end:]]
 
 
+def pairs(markup: Sequence[str]) -> dict[int, int]:
+    """Where tags that have an end begin -> where they end: well nested; a tag without a partner is in no pair."""
+    found: dict[int, int] = {}
+    opened: list[tuple[int, str]] = []
+    names: Counter[str] = Counter()  # of what is open
+    for at, text in enumerate(markup):
+        match = _TAG.fullmatch(text)
+        if match is None or match[3]:
+            continue
+        if not match[1]:
+            opened.append((at, match[2]))
+            names[match[2]] += 1
+        while match[1] and names[match[2]]:
+            begin, name = opened.pop()
+            names[name] -= 1
+            if name == match[2]:
+                found[begin] = at
+                break
+    return found
+
+
 def respaced(source: str, translation: str, markup: re.Pattern[str]) -> str:
     """The translation with spaces around its markup as the source has them.
 

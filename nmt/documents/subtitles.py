@@ -8,26 +8,15 @@ import html
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple
 
-from nmt.documents.document import Document
-from nmt.documents.inline import (
-    Mark,
-    Numbered,
-    Piece,
-    Words,
-    arranged,
-    decoded,
-    free_name,
-    has_words,
-    tags_named,
-    trimmed,
-)
+from nmt.documents.cue_lines import LINE_CHARACTERS, atoms_of, cuts_of, lines_of, raw_of
+from nmt.documents.document import Document, Wanted
+from nmt.documents.inline import Numbered, decoded, free_name, tags_named
+from nmt.documents.pieces import Mark, Piece, Words, arranged, has_words, trimmed
 from nmt.errors import DataError
 from nmt.translator import Translation
 
-LINE_CHARACTERS = 42
 LONGEST_GAP_SECONDS = 2.0
 MOST_CUES = 5  # of one text
 
@@ -41,7 +30,6 @@ _SRT_MARK = re.compile(r"<(/?)([a-zA-Z]+)(?:\s[^<>]*)?>|\{\\[^{}]*\}|\{/?[biu]\}
 _VTT_MARK = re.compile(r"<(/?)([a-zA-Z]*)[^<>]*>")
 _SENTENCE_END = re.compile(r"[.!?…。！？♪:\])]['\"’”»)\]]*\s*\Z")
 _NEW_BEGIN = re.compile(r"\s*[-‐–—♪\[(#>]")
-_PAUSE = re.compile(r"[.,;:!?…。，、！？]['\"’”»)]*\Z")
 
 
 class _Form(NamedTuple):
@@ -83,16 +71,7 @@ class _Cue(NamedTuple):
     parts: list[_Part]
 
 
-class _Atom(NamedTuple):
-    """A word with the marks on it. depth: how many marks are open after it. size: without marks."""
-
-    raw: str
-    size: int
-    depth: int
-    pause: bool
-
-
-def read_srt(content: bytes, name: str) -> Document:
+def read_srt(content: bytes, name: str, _wanted: Wanted) -> Document:
     """SubRip in UTF-8.
 
     Raises:
@@ -102,7 +81,7 @@ def read_srt(content: bytes, name: str) -> Document:
     return _Subtitles(head, text, _cues(text, name, _SRT, 0), _SRT)
 
 
-def read_vtt(content: bytes, name: str) -> Document:
+def read_vtt(content: bytes, name: str, _wanted: Wanted) -> Document:
     """WebVTT.
 
     Raises:
@@ -127,31 +106,31 @@ class _Subtitles:
         name = free_name(pieces)
         self._numbered = [Numbered(one, name) for one in pieces]
         self.texts: Sequence[str] = [one.text for one in self._numbered]
-        self.markup: re.Pattern[str] | None = tags_named(name)
+        self._markup = tags_named(name)
+        self.markup: re.Pattern[str] | None = self._markup
 
     def filled(self, translations: Sequence[Translation]) -> bytes:
         """The file with the translations in its cues; a text that comes back as it was keeps its bytes."""
         written: list[str] = []
         changes: list[tuple[_Part, str]] = []
         for group, numbered, translation in zip(self._groups, self._numbered, translations, strict=True):
-            if translation.text != numbered.text and translation.text.strip():
-                changes += zip(group, self._distributed(group, numbered, translation.text), strict=True)
+            pieces = numbered.pieces(translation.text, self._markup)
+            if pieces is not None:
+                changes += zip(group, self._distributed(group, pieces), strict=True)
         end = 0
         for part, text in changes:
             written += [self._text[end : part.begin], text]
             end = part.end
         return self._head + "".join([*written, self._text[end:]]).encode()
 
-    def _distributed(self, group: Sequence[_Part], numbered: Numbered, text: str) -> Iterator[str]:
-        assert self.markup is not None
-        pieces = numbered.placed(text, self.markup)
-        atoms, blank = _atoms(pieces, self._form.encode, " ")
+    def _distributed(self, group: Sequence[_Part], pieces: Sequence[Piece]) -> Iterator[str]:
+        atoms, blank = atoms_of(pieces, self._form.encode, " ")
         if len(atoms) < len(group):  # a language without blanks, or very few words
-            atoms, blank = _atoms(pieces, self._form.encode, "")
-        cuts = _cuts(atoms, [part.size for part in group], len(blank))
+            atoms, blank = atoms_of(pieces, self._form.encode, "")
+        cuts = cuts_of(atoms, [part.size for part in group], len(blank))
         for part, begin, end in zip(group, cuts, cuts[1:], strict=False):
-            lines = _lines(atoms[begin:end], part, blank)
-            yield _raw(part.head) + self._newline.join(lines) + _raw(part.tail)
+            lines = lines_of(atoms[begin:end], blank, most=part.lines, width=part.width)
+            yield raw_of(part.head) + self._newline.join(lines) + raw_of(part.tail)
 
 
 def _cues(text: str, name: str, form: _Form, first_block: int) -> list[_Cue]:
@@ -268,71 +247,3 @@ def _together(group: Sequence[_Part]) -> list[Piece]:
     for part in group:
         pieces += [Words(" "), *part.core] if pieces else part.core
     return pieces
-
-
-def _atoms(pieces: Sequence[Piece], encode: Callable[[str], str], blank: str) -> tuple[list[_Atom], str]:
-    """Words, or with no `blank` characters, each with the marks on it; and what stands between them."""
-    atoms: list[_Atom] = []
-    raw, said, depth = "", "", 0
-    for piece in pieces:
-        if isinstance(piece, Mark):
-            raw += _raw([piece])
-            depth += {"open": 1, "close": -1}.get(piece.kind, 0)
-            if not blank and piece.kind == "close" and atoms and not said:
-                atoms[-1] = atoms[-1]._replace(raw=atoms[-1].raw + raw, depth=depth)
-                raw = ""
-            continue
-        for index, word in enumerate(piece.text.split(" ") if blank else piece.text):
-            if (index or not blank) and said:
-                atoms.append(_Atom(raw, len(said), depth, bool(_PAUSE.search(said))))
-                raw, said = "", ""
-            elif index and raw:  # a mark between blanks goes with the next word
-                raw += blank
-            raw, said = raw + encode(word), said + word
-    if said or not atoms:
-        atoms.append(_Atom(raw, len(said), depth, bool(_PAUSE.search(said))))
-    else:
-        atoms[-1] = atoms[-1]._replace(raw=atoms[-1].raw + raw)
-    return atoms, blank
-
-
-def _cuts(atoms: Sequence[_Atom], sizes: Sequence[int], between: int) -> list[int]:
-    """Where each part begins among the atoms, and the end: as near to the parts' shares as words and marks allow."""
-    ends = list(accumulate(atom.size + between for atom in atoms))
-    total, whole = ends[-1], sum(sizes) or 1
-    cuts = [0]
-    for number, share in enumerate(list(accumulate(sizes))[:-1], start=1):
-        left = len(sizes) - number  # so many parts are still to come
-        first, last = cuts[-1] + 1, max(cuts[-1] + 1, len(atoms) - left)
-        wanted = total * share / whole
-        cuts.append(min(range(first, last + 1), key=lambda at: _cost(atoms, ends, at, wanted, total / len(sizes))))
-    return [min(cut, len(atoms)) for cut in cuts] + [len(atoms)]
-
-
-def _cost(atoms: Sequence[_Atom], ends: Sequence[int], at: int, wanted: float, usual: float) -> float:
-    if at > len(atoms):
-        return 0.0
-    before = atoms[at - 1]
-    return abs(ends[at - 1] - wanted) + usual * (2 * before.depth - 0.4 * before.pause)
-
-
-def _lines(atoms: Sequence[_Atom], part: _Part, blank: str) -> list[str]:
-    """One line where all fits, else two as even as may be, better after a pause."""
-    if not atoms:
-        return [""]
-    ends = list(accumulate(atom.size + len(blank) for atom in atoms))
-    if part.lines == 1 or ends[-1] - len(blank) <= LINE_CHARACTERS or len(atoms) == 1:
-        return [blank.join(atom.raw for atom in atoms)]
-
-    def cost(at: int) -> float:
-        longest = max(ends[at - 1], ends[-1] - ends[at - 1])
-        return longest + 10 * max(0, longest - part.width) - 0.2 * ends[-1] * atoms[at - 1].pause
-
-    at = min(range(1, len(atoms)), key=cost)
-    return [blank.join(atom.raw for atom in some) for some in (atoms[:at], atoms[at:])]
-
-
-def _raw(pieces: Sequence[Piece]) -> str:
-    """The characters of the document; a mark of subtitles holds no texts."""
-    parts = ((piece.raw or "",) if isinstance(piece, Words) else piece.parts for piece in pieces)
-    return "".join(part for some in parts for part in some if isinstance(part, str))

@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 
 from nmt.documents.document import Document
 from nmt.documents.markup import between, matches, respaced, same_markup
+from nmt.documents.placing import placed, without_markup
 from nmt.passages import Request
 from nmt.translate_file import Translates
 from nmt.translator import Translation, Translator
 
 Watch = Callable[[Iterator[list[Translation]], int], Iterable[list[Translation]]]  # (what comes, how many come) -> it
+
+MOST_MARKS = 100  # of a line whose markup is put back: that takes their number times that of the words
 
 _BREAK = re.compile(r"([\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]+)")  # no translation may hold one
 
@@ -47,20 +50,17 @@ def translate_document(translator: Translates, document: Document, *, watch: Wat
     """The document with all its texts translated.
 
     A text is translated line by line, each with the white space around it; one without a letter is copied. Where a
-    translation has not the markup of its line, that often and as well nested, the text between is translated piece by
-    piece.
+    translation has not the markup of its line, that often and as well nested, the line is translated without it, and it
+    is put back by which word was made of which; where that fails too, the text between is translated piece by piece.
     """
     markup = document.markup
     lines = {text: _lines(text, markup) for text in document.texts}
     known = _translated(translator, (line for parts in lines.values() for line in parts[::2]), markup, watch)
     if markup is not None:
         spoilt = [line for line, found in known.items() if not same_markup(line, found.text, markup)]
-        pieces = {line: between(line, markup) for line in spoilt}
-        of_pieces = _translated(
-            translator, (piece for line in spoilt for piece in pieces[line][::2]), markup, unwatched
-        )
-        for line in spoilt:
-            known[line] = _joined(pieces[line], of_pieces, markup)
+        whole = _as_wholes(translator, spoilt, markup)
+        known |= whole
+        known |= _by_pieces(translator, [line for line in spoilt if line not in whole], markup)
         known = {line: replace(found, text=respaced(line, found.text, markup)) for line, found in known.items()}
     translations = [_whole(text, lines[text], known, markup) for text in document.texts]
     flags: dict[str, list[int]] = {}
@@ -73,6 +73,26 @@ def translate_document(translator: Translates, document: Document, *, watch: Wat
 def has_letters(text: str) -> bool:
     """Is there anything to translate?"""
     return any(map(str.isalpha, text))
+
+
+def _as_wholes(translator: Translates, lines: Sequence[str], markup: re.Pattern[str]) -> dict[str, Translation]:
+    """Lines translated without their markup, which is then put back; those where it finds no place are left out."""
+    bare = {line: without_markup(line, markup) for line in lines if len(matches(line, markup)) <= MOST_MARKS}
+    known = _translated(translator, (one.text for one in bare.values()), markup, unwatched, alignments=True)
+    done = {}
+    for line, one in bare.items():
+        found = known.get(one.text)
+        text = found and placed(one, found.text, found.alignment)
+        if found and text and same_markup(line, text, markup):
+            done[line] = Translation(text, flags=tuple(flag for flag in found.flags if flag != "placeholders"))
+    return done
+
+
+def _by_pieces(translator: Translates, lines: Sequence[str], markup: re.Pattern[str]) -> dict[str, Translation]:
+    """Lines whose markup stays where it is, and the text between it is translated piece by piece."""
+    pieces = {line: between(line, markup) for line in lines}
+    known = _translated(translator, (text for parts in pieces.values() for text in parts[::2]), markup, unwatched)
+    return {line: _joined(parts, known, markup) for line, parts in pieces.items()}
 
 
 def _joined(parts: Sequence[str], known: Mapping[str, Translation], markup: re.Pattern[str]) -> Translation:
@@ -90,7 +110,12 @@ def _joined(parts: Sequence[str], known: Mapping[str, Translation], markup: re.P
 
 
 def _translated(
-    translator: Translates, lines: Iterable[str], markup: re.Pattern[str] | None, watch: Watch
+    translator: Translates,
+    lines: Iterable[str],
+    markup: re.Pattern[str] | None,
+    watch: Watch,
+    *,
+    alignments: bool = False,
 ) -> dict[str, Translation]:
     """Each line's translation, with the white space around it; those with nothing to translate are left out."""
     stripped = {line: line.strip() for line in lines}
@@ -98,7 +123,7 @@ def _translated(
         core for core in dict.fromkeys(stripped.values()) if has_letters(markup.sub("", core) if markup else core)
     ]
     asked = (Request(core, number) for number, core in enumerate(wanted))
-    found = watch(translator.translations(asked, n_best=1, read_ahead=None, alignments=False), len(wanted))
+    found = watch(translator.translations(asked, n_best=1, read_ahead=None, alignments=alignments), len(wanted))
     of_core = dict(zip(wanted, (best for best, *_ in found), strict=True))
     return {line: _around(line, core, of_core[core]) for line, core in stripped.items() if core in of_core}
 

@@ -10,7 +10,7 @@ from translate.storage.xliff import xlifffile
 from translate.storage.xliff2 import Xliff2File
 
 from nmt.documents.document import Wanted
-from nmt.documents.formats import BILINGUAL
+from nmt.documents.formats import FORMATS
 from nmt.documents.spliced import SplicedXml, text_of, xml_of
 from nmt.documents.translate import translate_document
 from nmt.errors import DataError
@@ -69,7 +69,7 @@ each_file = pytest.mark.parametrize(("form", "content", "wanted"), FILES, ids=["
 def filled(form: str, content: str | bytes, rule: object = shout, *, everything: bool = False) -> bytes:
     content = content.encode() if isinstance(content, str) else content
     wanted = Wanted(src_lang="en", tgt_lang="de", everything=everything)
-    return translate_document(Fake(rule), BILINGUAL[form](content, "x", wanted)).content  # type: ignore[arg-type]
+    return translate_document(Fake(rule), FORMATS[form](content, "x", wanted)).content  # type: ignore[arg-type]
 
 
 @each_file

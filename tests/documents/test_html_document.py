@@ -4,7 +4,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_document import outside_markup, same, shouted
+from toy_document import GERMAN_TO_ENGLISH, outside_markup, same, shouted
 
 from nmt.documents.html import read_html
 from nmt.errors import DataError
@@ -61,18 +61,22 @@ _MARKUP = re.compile(r"<[^<>]*>")
 @given(some_html | st.text())
 def test_the_same_texts_give_the_same_bytes(page: str) -> None:
     content = page.encode("utf-8", "replace")
-    assert same(read_html(content, "a.html")) == content
+    assert same(read_html(content, "a.html", GERMAN_TO_ENGLISH)) == content
 
 
 @given(st.lists(st.sampled_from(["<p>", "<b>", "</b>", "<br>", "Hund ", "a &amp; b", "&lt;b&gt;", " <!-- c -->"])))
 def test_other_words_leave_all_markup(parts: list[str]) -> None:
     page = "".join(parts)
-    after = outside_markup(read_html(page.encode(), "a.html"), lambda text: re.sub(r"\w", "ü", text)).decode()
+    after = outside_markup(
+        read_html(page.encode(), "a.html", GERMAN_TO_ENGLISH), lambda text: re.sub(r"\w", "ü", text)
+    ).decode()
     assert _MARKUP.findall(after) == _MARKUP.findall(page)
 
 
 def test_blocks_are_texts_and_inline_elements_are_tags() -> None:
-    document = read_html(b"<h1>Ein <em>Hund</em></h1><ul><li>a<br>b <li><a href=x>c &amp; d</a></ul>", "a.html")
+    document = read_html(
+        b"<h1>Ein <em>Hund</em></h1><ul><li>a<br>b <li><a href=x>c &amp; d</a></ul>", "a.html", GERMAN_TO_ENGLISH
+    )
     assert document.texts == ["Ein <x1>Hund</x1>", "a<x1/>b", "c & d"]
     assert shouted(document) == b"<h1>EIN <em>HUND</em></h1><ul><li>A<br>B <li><a href=x>C &amp; D</a></ul>"
 
@@ -94,7 +98,7 @@ def test_blocks_are_texts_and_inline_elements_are_tags() -> None:
     ],
 )
 def test_what_is_no_text_is_not_touched(kept: str) -> None:
-    document = read_html(f"{kept}<p>Mann</p>".encode(), "a.html")
+    document = read_html(f"{kept}<p>Mann</p>".encode(), "a.html", GERMAN_TO_ENGLISH)
     assert document.texts == ["Mann"]
     assert shouted(document).decode() == f"{kept}<p>MANN</p>"
 
@@ -106,7 +110,7 @@ def test_what_a_reader_reads_in_attributes_is_text() -> None:
         "<p>Hier <img src=a.png alt=\"der &quot;Hund&quot;\"> <input placeholder='Name' value=v"
         " aria-label='it&#39;s'></p>"
     )
-    document = read_html(page.encode(), "a.html")
+    document = read_html(page.encode(), "a.html", GERMAN_TO_ENGLISH)
     assert sorted(document.texts) == sorted(["Ein Hund", "Zwei", "Hier", 'der "Hund"', "Name", "it's"])
     assert shouted(document).decode() == (
         "<meta name=\"description\" content='EIN HUND'><meta name=x content='no'>"
@@ -117,14 +121,14 @@ def test_what_a_reader_reads_in_attributes_is_text() -> None:
 
 
 def test_signs_are_written_as_entities_and_blanks_that_hold_stay() -> None:
-    document = read_html(b"<p>a &lt; b&nbsp;&amp; caf&eacute;</p>", "a.html")
+    document = read_html(b"<p>a &lt; b&nbsp;&amp; caf&eacute;</p>", "a.html", GERMAN_TO_ENGLISH)
     assert document.texts == ["a < b\xa0& café"]
     assert shouted(document).decode() == "<p>A &lt; B&nbsp;&amp; CAFÉ</p>"
 
 
 def test_the_byte_order_mark_and_line_ends_stay() -> None:
     content = b"\xef\xbb\xbf<p>Ein\r\nHund</p>\r\n"
-    document = read_html(content, "a.html")
+    document = read_html(content, "a.html", GERMAN_TO_ENGLISH)
     assert document.texts == ["Ein Hund"]
     assert shouted(document) == b"\xef\xbb\xbf<p>EIN HUND</p>\r\n"
 
@@ -132,8 +136,8 @@ def test_the_byte_order_mark_and_line_ends_stay() -> None:
 def test_another_charset_is_refused_by_name_but_for_plain_ascii() -> None:
     page = b'<meta http-equiv=Content-Type content="text/html; charset=ISO-8859-1"><p>Stra\xdfe'
     with pytest.raises(DataError, match=r"a.html:1:\d+: byte 0xDF is not UTF-8 here; the page says it is iso-8859-1"):
-        read_html(page, "a.html")
-    plain = read_html(page.replace(b"\xdf", b"ss"), "a.html")
+        read_html(page, "a.html", GERMAN_TO_ENGLISH)
+    plain = read_html(page.replace(b"\xdf", b"ss"), "a.html", GERMAN_TO_ENGLISH)
     assert outside_markup(plain, lambda text: text.replace("ss", "ß")).endswith(b"<p>Stra&#223;e")
 
 
@@ -152,5 +156,21 @@ def test_another_charset_is_refused_by_name_but_for_plain_ascii() -> None:
 )
 def test_a_damaged_page_takes_no_longer_than_its_size(page: bytes) -> None:
     begin = time.process_time()
-    assert same(read_html(page, "a.html")) == page
+    assert same(read_html(page, "a.html", GERMAN_TO_ENGLISH)) == page
     assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ('<html lang="de">', '<html lang="en">'),
+        ("<html class=x lang=de-AT xml:lang='de'>", "<html class=x lang=en xml:lang='en'>"),
+        ('<html lang="en-GB">', '<html lang="en-GB">'),
+        ("<html>", "<html>"),
+        ('<p lang="fr">', '<p lang="fr">'),
+    ],
+)
+def test_a_page_says_its_new_language_once_it_is_translated(tag: str, told: str) -> None:
+    document = read_html(f"{tag}Hund".encode(), "a.html", GERMAN_TO_ENGLISH)
+    assert shouted(document).decode() == f"{told}HUND"
+    assert same(document).decode() == f"{tag}Hund"

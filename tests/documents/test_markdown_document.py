@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from toy_document import outside_markup, same, shouted
+from toy_document import GERMAN_TO_ENGLISH, outside_markup, same, shouted
 
 from nmt.documents.markdown import read_markdown
 from nmt.errors import DataError
@@ -77,13 +77,15 @@ def structure(text: str) -> list[tuple[str, str]]:
 @given(some_markdown | st.text())
 def test_the_same_texts_give_the_same_bytes(text: str) -> None:
     content = text.encode("utf-8", "replace")
-    assert same(read_markdown(content, "a.md")) == content
+    assert same(read_markdown(content, "a.md", GERMAN_TO_ENGLISH)) == content
 
 
 @given(some_markdown)
 def test_other_words_leave_the_structure(text: str) -> None:
     content = text.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    changed = outside_markup(read_markdown(content.encode(), "a.md"), lambda words: re.sub("[a-zäü]", "o", words))
+    changed = outside_markup(
+        read_markdown(content.encode(), "a.md", GERMAN_TO_ENGLISH), lambda words: re.sub("[a-zäü]", "o", words)
+    )
     assert structure(changed.decode()) == structure(content)
 
 
@@ -95,7 +97,9 @@ HARD_WORDS = st.lists(
 @given(HARD_WORDS.map("".join).filter(lambda words: any(map(str.isalpha, words))))
 def test_a_translation_makes_no_markup_of_its_own(words: str) -> None:
     source = "# Hund\n\nEin\nHund\n\n- Hund\n\n| Hund | x |\n|---|---|\n\n[r]: /url\n"
-    after = outside_markup(read_markdown(source.encode(), "a.md"), lambda text: words.strip() or text).decode()
+    after = outside_markup(
+        read_markdown(source.encode(), "a.md", GERMAN_TO_ENGLISH), lambda text: words.strip() or text
+    ).decode()
     assert structure(after) == structure(source)
 
 
@@ -107,11 +111,13 @@ def readmes() -> list[str]:
 
 def test_real_files_come_back_byte_by_byte_and_keep_their_structure() -> None:
     for text in readmes():
-        document = read_markdown(text.encode(), "README.md")
+        document = read_markdown(text.encode(), "README.md", GERMAN_TO_ENGLISH)
         assert len(document.texts) > 10
         assert same(document).decode() == text
     own = readmes()[0]
-    after = outside_markup(read_markdown(own.encode(), "README.md"), lambda words: re.sub("[a-z]", "o", words))
+    after = outside_markup(
+        read_markdown(own.encode(), "README.md", GERMAN_TO_ENGLISH), lambda words: re.sub("[a-z]", "o", words)
+    )
     assert structure(after.decode()) == structure(own)
 
 
@@ -154,7 +160,7 @@ Code
 
 
 def test_blocks_are_texts_and_inline_markup_is_tags() -> None:
-    document = read_markdown(SAMPLE.encode(), "a.md")
+    document = read_markdown(SAMPLE.encode(), "a.md", GERMAN_TO_ENGLISH)
     assert document.texts == [
         "Ein <x1>Hund</x1>",
         "Ein Hund ist <x1>sehr groß</x1> und <x2>läuft</x2> zum <x3/> See, <x4>ref</x4> und <x5/> und <x6/>so<x7/>"
@@ -171,7 +177,7 @@ def test_blocks_are_texts_and_inline_markup_is_tags() -> None:
 
 
 def test_what_is_no_text_stays_and_paragraphs_are_wrapped_as_wide_as_they_were() -> None:
-    after = shouted(read_markdown(SAMPLE.encode(), "a.md")).decode()
+    after = shouted(read_markdown(SAMPLE.encode(), "a.md", GERMAN_TO_ENGLISH)).decode()
     assert structure(after) == structure(SAMPLE)
     assert 'EIN HUND IST **SEHR GROSS** UND\n[LÄUFT](http://a.org/b_c "Hund") ZUM' in after
     assert "[REF][ref]" in after
@@ -185,7 +191,7 @@ def test_what_is_no_text_stays_and_paragraphs_are_wrapped_as_wide_as_they_were()
 
 def test_line_ends_and_the_byte_order_mark_stay() -> None:
     content = b"\xef\xbb\xbf> Ein Hund und ein Mann und eine Frau und\r\n> gehen\r\n\r\n# Titel\r\n"
-    assert shouted(read_markdown(content, "a.md")) == content.upper()
+    assert shouted(read_markdown(content, "a.md", GERMAN_TO_ENGLISH)) == content.upper()
 
 
 @pytest.mark.parametrize(
@@ -202,18 +208,20 @@ def test_line_ends_and_the_byte_order_mark_stay() -> None:
     ],
 )
 def test_words_are_escaped_only_where_they_would_be_markup(source: str, words: str, expected: str) -> None:
-    assert outside_markup(read_markdown(source.encode(), "a.md"), lambda _: words).decode() == expected
+    assert (
+        outside_markup(read_markdown(source.encode(), "a.md", GERMAN_TO_ENGLISH), lambda _: words).decode() == expected
+    )
 
 
 def test_blanks_go_out_of_emphasis() -> None:
-    document = read_markdown(b"Ein **Hund** da", "a.md")
+    document = read_markdown(b"Ein **Hund** da", "a.md", GERMAN_TO_ENGLISH)
     after = outside_markup(document, lambda text: {"Hund": " dog "}.get(text, text))
     assert " ".join(after.decode().split()) == "Ein **dog** da"
 
 
 def test_bytes_that_are_not_utf_8_are_refused() -> None:
     with pytest.raises(DataError, match=r"a.md:2:1: byte 0xFF is not UTF-8"):
-        read_markdown(b"# a\n\xff", "a.md")
+        read_markdown(b"# a\n\xff", "a.md", GERMAN_TO_ENGLISH)
 
 
 @pytest.mark.parametrize(
@@ -221,5 +229,5 @@ def test_bytes_that_are_not_utf_8_are_refused() -> None:
 )
 def test_damaged_text_takes_no_longer_than_its_size(text: str) -> None:
     begin = time.process_time()
-    assert same(read_markdown(text.encode(), "a.md")).decode() == text
+    assert same(read_markdown(text.encode(), "a.md", GERMAN_TO_ENGLISH)).decode() == text
     assert time.process_time() - begin < 3

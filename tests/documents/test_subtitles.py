@@ -3,7 +3,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_document import outside_markup, same, shouted
+from toy_document import GERMAN_TO_ENGLISH, outside_markup, same, shouted
 
 from nmt.documents.subtitles import read_srt, read_vtt
 from nmt.errors import DataError
@@ -90,44 +90,46 @@ def some_cues(draw: st.DrawFn, sign: str = ",") -> str:
 @given(some_cues())
 def test_the_same_texts_give_the_same_bytes(text: str) -> None:
     for content in (text.encode(), b"\xef\xbb\xbf" + text.encode()):
-        assert same(read_srt(content, "a.srt")) == content
+        assert same(read_srt(content, "a.srt", GERMAN_TO_ENGLISH)) == content
 
 
 @given(some_cues("."))
 def test_the_same_texts_give_the_same_bytes_in_webvtt(text: str) -> None:
     content = f"WEBVTT\n\n{text}".encode()
-    assert same(read_vtt(content, "a.vtt")) == content
+    assert same(read_vtt(content, "a.vtt", GERMAN_TO_ENGLISH)) == content
 
 
 @given(some_cues(), st.sampled_from(["", "Wort ", "viele Worte stehen hier. Und "]))
 def test_times_and_marks_stay_whatever_the_words(text: str, more: str) -> None:
-    before = read_srt(text.encode(), "a.srt")
+    before = read_srt(text.encode(), "a.srt", GERMAN_TO_ENGLISH)
     after = outside_markup(before, lambda words: more + words.upper()).decode()
     assert _TIMES.findall(after) == _TIMES.findall(text)
     assert sorted(_MARKS.findall(after.lower())) == sorted(_MARKS.findall(text.lower()))
     assert ("\r\n" in after) == ("\r\n" in text)
     assert after.count("\r") == text.count("\r") + after.count("\n") - text.count("\n") or "\r" not in text
-    read_srt(after.encode(), "b.srt")
+    read_srt(after.encode(), "b.srt", GERMAN_TO_ENGLISH)
 
 
 def test_a_sentence_over_cues_is_one_text_and_a_dash_or_a_bracket_begins_anew() -> None:
-    assert read_srt(SRT.encode(), "a.srt").texts == [
+    assert read_srt(SRT.encode(), "a.srt", GERMAN_TO_ENGLISH).texts == [
         "Ein Mann geht mit seinem Hund über die Straße, und eine <x1>Frau</x1> sieht ihm zu.",
         "Wer ist da?",
         "Niemand, nur",
         "[Musik]",
         "Ein Hund läuft",
     ]
-    assert read_vtt(VTT.encode(), "a.vtt").texts == ["Ein Mann & eine Frau gehen <x1>durch</x1> die Straße <hin."]
+    assert read_vtt(VTT.encode(), "a.vtt", GERMAN_TO_ENGLISH).texts == [
+        "Ein Mann & eine Frau gehen <x1>durch</x1> die Straße <hin."
+    ]
 
 
 def test_capitals_go_where_the_words_were() -> None:
     shouted_marks_kept = _MARKS.sub(lambda mark: mark[0].lower(), SRT.upper())
-    assert shouted(read_srt(SRT.encode(), "a.srt")).decode() == shouted_marks_kept
+    assert shouted(read_srt(SRT.encode(), "a.srt", GERMAN_TO_ENGLISH)).decode() == shouted_marks_kept
 
 
 def test_notes_styles_ids_and_settings_of_webvtt_stay() -> None:
-    after = shouted(read_vtt(VTT.encode(), "a.vtt")).decode()
+    after = shouted(read_vtt(VTT.encode(), "a.vtt", GERMAN_TO_ENGLISH)).decode()
     head, _, said = after.partition("position:0%\n")
     assert head == VTT.partition("position:0%\n")[0]
     assert said.startswith("<v Fred>EIN MANN &amp; EINE FRAU")
@@ -138,7 +140,7 @@ def cues_of(words: str, *said: str, gap: int = 0) -> list[str]:
     """What stands in the cues when all that is said, one text, is translated to `words`."""
     times = ((2 + gap) * number for number in range(len(said)))
     cues = [f"{at}\n00:00:{at:02},0 --> 00:00:{at + 2:02},0\n{one}\n" for at, one in zip(times, said, strict=True)]
-    document = read_srt("\n".join(cues).encode(), "a.srt")
+    document = read_srt("\n".join(cues).encode(), "a.srt", GERMAN_TO_ENGLISH)
     after = document.filled([Translation(words)] * len(document.texts)).decode()
     return [cue.partition(",0\n")[2].strip() for cue in after.split("\n\n")]
 
@@ -163,8 +165,21 @@ def test_long_lines_are_made_two() -> None:
     assert said == "a man and a woman walk over the street,\nand a dog follows both of them"
 
 
+def test_a_line_end_that_is_new_is_as_the_others() -> None:
+    document = read_srt(b"1\r\n00:00:01,000 --> 00:00:03,000\r\nEin Satz\r\n", "a.srt", GERMAN_TO_ENGLISH)
+    long = "a man and a woman walk over the street, and a dog follows both of them"
+    after = document.filled([Translation(long)]).decode()
+    assert after.count("\r\n") == after.count("\n") == 4
+
+
+def test_a_sentence_is_not_parted_within_a_mark() -> None:
+    said = cues_of("one <x1>two three</x1> four", "eins <i>zwei</i>", "drei vier")
+    assert said == ["one <i>two three</i>", "four"]
+    assert cues_of("one two three four", "eins zwei", "drei vier") == ["one two", "three four"]
+
+
 def test_marks_stay_around_their_words_where_a_sentence_goes_over_cues() -> None:
-    document = read_srt(SRT.encode(), "a.srt")
+    document = read_srt(SRT.encode(), "a.srt", GERMAN_TO_ENGLISH)
     translations = [
         Translation("A man walks his dog across the street and <x1>a woman</x1> watches him."),
         *map(Translation, "abcd"),
@@ -184,14 +199,14 @@ def test_marks_stay_around_their_words_where_a_sentence_goes_over_cues() -> None
 )
 def test_damage_is_said_with_its_line(content: bytes, message: str) -> None:
     with pytest.raises(DataError, match=re.escape(message)):
-        read_srt(content, "a.srt")
+        read_srt(content, "a.srt", GERMAN_TO_ENGLISH)
 
 
 def test_webvtt_must_say_that_it_is() -> None:
     with pytest.raises(DataError, match=r'a\.vtt:1: no WebVTT: its first line must begin with "WEBVTT"'):
-        read_vtt(SRT.encode(), "a.vtt")
+        read_vtt(SRT.encode(), "a.vtt", GERMAN_TO_ENGLISH)
 
 
 def test_an_empty_file_stays_empty() -> None:
-    assert same(read_srt(b"", "a.srt")) == b""
-    assert same(read_vtt(b"WEBVTT", "a.vtt")) == b"WEBVTT"
+    assert same(read_srt(b"", "a.srt", GERMAN_TO_ENGLISH)) == b""
+    assert same(read_vtt(b"WEBVTT", "a.vtt", GERMAN_TO_ENGLISH)) == b"WEBVTT"

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 
-from nmt.documents.document import Document
+from nmt.documents.document import Document, Wanted
 from nmt.translator import Translation
+
+GERMAN_TO_ENGLISH = Wanted(src_lang="de", tgt_lang="en")
 
 
 def same(document: Document) -> bytes:
