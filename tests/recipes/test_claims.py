@@ -1,8 +1,10 @@
 """recipes/claims: the task is what it says, what is measured is not measured again, the page is its results' alone."""
 
 import itertools
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,12 +13,14 @@ import pytest
 import run as program
 import torch
 from click.testing import CliRunner
-from measure import recall, translate, verdicts
+from measure import gradients, plots, recall, translate, verdicts
 from measure.gradients import decay, norms_through_time
-from measure.page import MISSING, write_page
+from measure.markdown import MISSING
+from measure.page import write_page
 from measure.recall import QUICK, Plan, Variant, recall_recipe
-from measure.store import Store, digest
+from measure.store import Identity, Store, digest
 from measure.task import CHANCE, TEST_SEED, Learner, Sequences, new_model
+from PIL import Image
 from torch import nn
 
 from nmt.model.layers import RecurrentLayer
@@ -58,8 +62,7 @@ def test_sequences_are_seeded_and_always_fresh() -> None:
     assert not torch.equal(first, other.batch(20, 5).src)
 
 
-@pytest.mark.parametrize("shorter", [True, False])
-def test_every_other_batch_may_be_shorter(shorter: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_other_batch_is_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths: list[int] = []
     batch = Sequences.batch
 
@@ -68,11 +71,11 @@ def test_every_other_batch_may_be_shorter(shorter: bool, monkeypatch: pytest.Mon
         return batch(self, size, steps)
 
     monkeypatch.setattr(Sequences, "batch", noting)
-    learner = Learner(tiny(), recall_recipe(*QUICK.overrides).train, 30, seed=1, shorter=shorter)
+    learner = Learner(tiny(), recall_recipe(*QUICK.overrides).train, 30, seed=1)
     for _ in range(20):
         learner.update()
     assert set(lengths[::2]) == {30}
-    assert (len(set(lengths[1::2])) > 5) is shorter
+    assert len(set(lengths[1::2])) > 5
 
 
 def test_what_can_be_learned_is_learned() -> None:
@@ -185,10 +188,7 @@ def test_no_two_measurements_are_of_the_same_settings() -> None:
         name: digest(load_recipe(str(CLAIMS / f"{recipe}.toml"), plan.options(name, 1)).recipe)
         for name, (recipe, _) in translate.RUNS.items()
     }
-    variants = {
-        name: digest(recall_recipe(*kind.overrides), kind.initialisation, kind.shorter)
-        for name, kind in recall.VARIANTS.items()
-    }
+    variants = {name: digest(recall_recipe(*kind.overrides)) for name, kind in recall.VARIANTS.items()}
     for one, other in itertools.combinations((runs | variants).items(), 2):
         assert one[1] != other[1], (one[0], other[0])
     used = {recipe for recipe, _ in translate.RUNS.values()} | {recall.RECIPE.stem}
@@ -245,6 +245,52 @@ def test_what_is_done_is_not_done_again(quick: Path) -> None:
 def test_the_page_kept_here_is_that_of_the_results_kept_here(tmp_path: Path) -> None:
     (tmp_path / "results").symlink_to(CLAIMS / "results")
     assert write_page(tmp_path).read_text(encoding="utf-8") == (CLAIMS / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_results_kept_here_are_all_that_the_script_measures_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **more: object) -> None:
+        raise AssertionError("something is left to measure")
+
+    has, asked = Store.has, []
+
+    def noting(self: Store, identity: Identity, settings: str) -> bool:
+        asked.append((self.path.name, dict(identity), settings))
+        return has(self, identity, settings)
+
+    for module, name in ((recall, "new_model"), (gradients, "new_model"), (translate, "train")):
+        monkeypatch.setattr(module, name, refuse)
+    for name in ("set_num_threads", "set_flush_denormal"):  # of the process, which other tests share
+        monkeypatch.setattr(torch, name, lambda value: None)
+    monkeypatch.setattr(Store, "has", noting)
+    shutil.copytree(CLAIMS / "results", tmp_path / "results")
+    result = CliRunner().invoke(program.main, ["all", "--out", str(tmp_path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    kept = [
+        (path.name, row["identity"], row["settings"])
+        for path in (CLAIMS / "results").iterdir()
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    ]
+    assert sorted(kept, key=repr) == sorted(asked, key=repr)
+
+
+@pytest.mark.parametrize("plot", ["recall", "distance", "reading", "convergence", "reversal", "gradients", "clipping"])
+def test_every_colour_of_a_plot_survives(plot: str) -> None:
+    used = {
+        "recall": ("rnn", "rnn-slow", "gru", "lstm"),
+        "distance": ("gru", "lstm", "attention", "convolution"),
+        "reading": ("rnn", "lstm", "attention"),
+        "convergence": ("rnn", "rnn-slow", "gru", "lstm"),
+        "reversal": ("lstm", "rnn-slow"),
+        "gradients": ("rnn", "gru", "lstm", "lnlstm"),
+        "clipping": ("rnn", "lstm"),
+    }[plot]
+    image = Image.open(CLAIMS / f"{plot}.png").convert("RGB")
+    colours = {
+        f"#{red:02x}{green:02x}{blue:02x}" for _, (red, green, blue) in image.getcolors(image.width * image.height)
+    }
+    assert [name for name in used if plots.COLOURS[name] not in colours] == []
 
 
 def test_without_results_the_page_says_so(tmp_path: Path) -> None:

@@ -4,19 +4,20 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
+from statistics import fmean
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from measure.recall import recall_recipe
+from measure.recall import TEST_SEQUENCES, recall_recipe
 from measure.store import Store, digest, rounded
 from measure.task import Learner, Sequences, new_model
 from nmt.model.encoder import EncoderOutput, RecurrentEncoder
 from nmt.model.layers import Reader
 from nmt.model.seq2seq import Seq2Seq
 
-CELLS = ("rnn", "gru", "lstm", "lnlstm")
+CELLS = {"rnn": "simple RNN", "gru": "GRU", "lstm": "LSTM", "lnlstm": "layer-normalised LSTM"}
 INITIALISATIONS = ("library", "torch", "large")
 CLIPPED = (("sgd", 0.1), ("sgd", 1.0), ("adam", 0.01))  # optimizers, each with its learning rate
 SEEDS = (1, 2, 3)
@@ -52,18 +53,19 @@ def measure(store: Store, plan: Plan, advance: Callable[[str], None]) -> None:
     for cell, initialisation, updates in through_time:
         recipe = recall_recipe(f"model.cell={cell}", *plan.overrides)
         settings = digest(recipe, plan, initialisation)
-        what = "learned" if updates else "fresh"
+        what = "trained" if updates else "fresh"
         identity: dict[str, str | int] = {"what": what, "cell": cell, "initialisation": initialisation}
         if not store.has(identity, settings):
-            norms = []
+            norms, shares = [], []
             for seed in SEEDS if not updates else SEEDS[:1]:
                 model = new_model(recipe.model, initialisation=initialisation, seed=seed)
                 learner = Learner(model, recipe.train, plan.learned_steps, seed)
                 for _ in range(updates):
                     learner.update()
+                shares.append(learner.recall(TEST_SEQUENCES))
                 norms.append(norms_through_time(model, plan.steps, seed))
-            measured = {"learned_steps": plan.learned_steps, "norms": rounded(_geometric_means(norms))}
-            store.add(identity, settings, measured)
+            learned = {"learned_steps": plan.learned_steps, "updates": updates, "recall": round(fmean(shares), 4)}
+            store.add(identity, settings, {**learned, "norms": rounded(_geometric_means(norms))})
         advance(f"{what} {cell}, {initialisation}")
     _clipping(store, plan, advance)
 

@@ -8,7 +8,8 @@ from measure.store import Row
 from measure.task import CHANCE
 
 KEPT, FAILED = 0.9, 0.5  # mean recall from which on a length is kept, under which it is failed
-NOISE = 0.7  # BLEU; the most that three seeds of one recipe lay apart (0.23 and 0.69, recipes/README.md)
+SPREAD = 0.19  # BLEU; standard deviation of three seeds: multi30k-de-en with 4,000 steps, recipes/README.md
+NOISE = 0.5  # BLEU; what two single runs differ by one time in twenty: 2 * sqrt(2) * SPREAD
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,9 @@ class Recall:
     """One variant at one length, over seeds."""
 
     shares: list[float]  # a seed that was given up counts as chance
-    tried: bool  # with any seed
+    seeds: list[int]
+    given_up: int  # how many of the seeds
+    unfinished: int  # how many used up their updates before 99 % came twice in a row
     updates_to_90: float | None  # median; None where most seeds never came there
     cpu_seconds_to_90: float | None
 
@@ -24,11 +27,16 @@ class Recall:
     def mean(self) -> float:
         return fmean(self.shares)
 
+    @property
+    def tried(self) -> bool:
+        """With any seed?"""
+        return self.given_up < len(self.shares)
+
 
 Curve = dict[int, Recall]  # by length
 
 
-def recalls(rows: Iterable[Row]) -> dict[str, Curve]:
+def recalls(rows: Iterable[Row], *, most_updates: int) -> dict[str, Curve]:
     """By variant and length, lengths in order."""
     grouped: dict[tuple[str, int], list[Row]] = {}
     for row in rows:
@@ -36,9 +44,11 @@ def recalls(rows: Iterable[Row]) -> dict[str, Curve]:
     found: dict[str, Curve] = {}
     for (variant, steps), group in sorted(grouped.items()):
         shares = [CHANCE if row["recall"] is None else row["recall"] for row in group]
-        tried = any(row["recall"] is not None for row in group)
+        seeds = sorted(row["identity"]["seed"] for row in group)
+        given_up = sum(row["recall"] is None for row in group)
+        unfinished = sum(row.get("updates") == most_updates for row in group)
         updates, seconds = (_median([row.get(key) for row in group]) for key in ("updates_to_90", "cpu_seconds_to_90"))
-        found.setdefault(variant, {})[steps] = Recall(shares, tried, updates, seconds)
+        found.setdefault(variant, {})[steps] = Recall(shares, seeds, given_up, unfinished, updates, seconds)
     return found
 
 

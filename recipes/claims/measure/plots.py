@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from measure.gradients import CELLS as GRADIENT_CELLS
 from measure.numbers import Curve, Training, running_mean
 from measure.recall import VARIANTS
 from measure.store import Row
@@ -23,13 +24,10 @@ COLOURS = {  # of Okabe & Ito, told apart by colour-blind people too; one for a 
     "gru": "#009e73",
     "lstm": "#0072b2",
     "lnlstm": "#cc79a7",
-    "rnn-torch": "#d55e00",
-    "lstm-torch": "#0072b2",
-    "lstm-whole": "#0072b2",
     "attention": "#000000",
     "convolution": "#56b4e9",
 }
-LINES = {"torch": "--", "whole": ":"}  # by the end of a variant's name
+WIDTHS = {"attention": 6.0, "gru": 3.5}  # others lie on top of them
 Norms = Mapping[tuple[str, str, str], Sequence[float]]
 
 
@@ -43,12 +41,12 @@ def new_figure(columns: int, rows: int = 1, *, height: float = 3.6) -> tuple[Fig
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As a PNG of few colours, so that it is small; its bytes depend on the figure alone."""
+    """As a PNG of all its colours; its bytes depend on the figure alone."""
     figure.set_dpi(100)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    Image.fromarray(pixels).convert("RGB").quantize(48).save(path, optimize=True)
+    Image.fromarray(pixels).convert("RGB").save(path, optimize=True)
 
 
 def plot_recall(curves: Mapping[str, Curve], path: Path, *, speed: bool) -> None:
@@ -56,8 +54,8 @@ def plot_recall(curves: Mapping[str, Curve], path: Path, *, speed: bool) -> None
     figure, axes = new_figure(2 if speed else 1, height=4.4)
     for index, (name, curve) in enumerate(curves.items()):
         lengths = [steps for steps in curve if curve[steps].tried]
-        colour, dashes, title = COLOURS[name], LINES.get(name.rpartition("-")[2], "-"), VARIANTS[name].title
-        shift = 1 + 0.015 * (index - len(curves) / 2)  # so that lines on top of each other are still seen
+        colour, title, width = COLOURS[name], VARIANTS[name].title, WIDTHS.get(name, 1.5)
+        shift = 1 + 0.04 * (index - (len(curves) - 1) / 2)  # so that lines on top of each other are still seen
         at = [steps * shift for steps in lengths]
         means = [100 * curve[steps].mean for steps in lengths]
         low = [mean - 100 * min(curve[steps].shares) for mean, steps in zip(means, lengths, strict=True)]
@@ -68,18 +66,17 @@ def plot_recall(curves: Mapping[str, Curve], path: Path, *, speed: bool) -> None
             yerr=[low, high],
             capsize=2,
             color=colour,
-            linestyle=dashes,
             marker="o",
             markersize=4,
-            linewidth=3.5 if name == "attention" else 1.5,  # another lies on top of it
+            linewidth=width,
+            zorder=3 - width / 10,
             label=title,
         )
         if speed:
             updates = {steps: curve[steps].updates_to_90 for steps in lengths}
             reached = {steps: count for steps, count in updates.items() if count is not None}
-            axes[1].plot(
-                list(reached), list(reached.values()), color=colour, linestyle=dashes, marker="o", markersize=4
-            )
+            reached_at = [steps * shift for steps in reached]
+            axes[1].plot(reached_at, list(reached.values()), color=colour, marker="o", markersize=4)
     axes[0].axhline(100 * CHANCE, color="grey", linestyle=":", label="chance")
     axes[0].set(ylim=(0, 104), ylabel="first symbol recalled (%)")
     if speed:
@@ -101,7 +98,7 @@ def plot_reading_along(runs: Mapping[str, Training], path: Path) -> None:
         ("attention-lstm", COLOURS["attention"], "encoder-decoder with attention"),
     ):
         axes.axhline(runs[name].mean, color=colour, linestyle="--", label=title)
-    axes.set(xlabel="wait (source tokens read before the first is written)", ylabel="BLEU", ylim=(0, None))
+    axes.set(xlabel="wait (tokens that writing lags behind reading)", ylabel="BLEU", ylim=(0, None))
     figure.legend(loc="outside lower center", fontsize=8)
     save(figure, path)
 
@@ -144,27 +141,27 @@ def plot_reversal(runs: Mapping[str, Training], path: Path) -> None:
     save(figure, path)
 
 
-def plot_gradients(norms: Norms, path: Path) -> None:
-    """Gradient norms on their way back: by initialisation for three cells, and after learning."""
-    figure, axes = new_figure(2, 2, height=3.2)
+def plot_gradients(norms: Norms, updates: int, path: Path) -> None:
+    """Gradient norms on their way back: by initialisation for each cell, and after so many updates of training."""
+    figure, axes = new_figure(3, 2, height=3.2)
+    *fresh, trained, legends = axes
     ways = {
         "library": ("ours (orthogonal; forget bias 1)", "-"),
         "torch": ("torch's", "--"),
         "large": ("too large", ":"),
     }
-    for each, cell in zip(axes, ("rnn", "lstm", "lnlstm"), strict=False):
+    for each, (cell, title) in zip(fresh, GRADIENT_CELLS.items(), strict=True):
         for way, (_, dashes) in ways.items():
             each.plot(_relative(norms["fresh", cell, way]), color=COLOURS[cell], linestyle=dashes)
-        each.set(title=f"{VARIANTS[cell].title}, fresh")
-    for cell in ("rnn", "gru", "lstm", "lnlstm"):
-        axes[3].plot(_relative(norms["learned", cell, "library"]), color=COLOURS[cell], label=VARIANTS[cell].title)
-    axes[3].set(title="after learning to recall")
-    axes[3].legend(fontsize=8, loc="lower right")
-    for each in axes:
+        each.set(title=f"{title}, fresh")
+        trained.plot(_relative(norms["trained", cell, "library"]), color=COLOURS[cell], label=title)
+    trained.set(title=f"trained {updates} updates")
+    for each in (*fresh, trained):
         each.set(xlabel="steps before the end", ylabel="gradient norm (end: 1)", yscale="log", ylim=(1e-30, 1e6))
+    legends.axis("off")
     handles = [Line2D([], [], color="black", ls=dashes, label=title) for title, dashes in ways.values()]
-    title = "fresh models, by initialisation"
-    figure.legend(handles=handles, title=title, loc="outside lower center", ncols=3, fontsize=8, title_fontsize=8)
+    legends.add_artist(legends.legend(handles=handles, title="initialisation", loc="upper center", fontsize=9))
+    legends.legend(*trained.get_legend_handles_labels(), title="cell", loc="lower center", fontsize=9)
     save(figure, path)
 
 

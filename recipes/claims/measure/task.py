@@ -87,17 +87,12 @@ def new_model(section: ModelSection, *, initialisation: str, seed: int) -> Seq2S
 
 @dataclass
 class Learner:
-    """A model that learns to recall over `steps` steps.
-
-    Every other batch has fewer steps, drawn from 1 to `steps`, unless `shorter` is false: with full length alone too
-    little gradient comes back to most cells for anything to be learned that could then be forgotten.
-    """
+    """A model that learns to recall over `steps` steps; every other batch has fewer, drawn from 1 to `steps`."""
 
     model: Seq2Seq
     section: TrainSection
     steps: int
     seed: int
-    shorter: bool = True
 
     def __post_init__(self) -> None:
         self.updates = 0
@@ -110,7 +105,7 @@ class Learner:
         """One update: the loss before it, and the gradient's norm before it is clipped."""
         begin = time.process_time()
         self.model.train()
-        steps = self._train.length(self.steps) if self.shorter and self.updates % 2 == 1 else self.steps
+        steps = self._train.length(self.steps) if self.updates % 2 == 1 else self.steps
         batch = self._train.batch(self.section.batch_tokens // 2, steps)
         logits = self.model(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
         tgt = real_positions(batch.tgt_out, batch.tgt_lengths)
