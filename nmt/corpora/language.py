@@ -58,7 +58,7 @@ class WrongLanguage(NamedTuple):
 
 
 def _tells(words: list[str]) -> bool:
-    if not any(map(str.islower, words)) and not any(map(str.isupper, words)):
+    if all(word.lower() == word.upper() for word in words):
         return 2 * sum(map(len, words)) >= MIN_LETTERS  # a script without letter case, and seldom with spaces
     small = [word for number, word in enumerate(words) if word.islower() or number == 0]
     return len(small) >= MIN_WORDS and sum(map(len, small)) >= MIN_LETTERS

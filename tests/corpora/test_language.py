@@ -43,3 +43,9 @@ def test_kin_are_not_told_apart() -> None:
 def test_a_pair_is_wrong_where_one_side_is() -> None:
     wrong = WrongLanguage("de", "en")
     assert [wrong(*pair) for pair in [(GERMAN, ENGLISH), (GERMAN, GERMAN), (ENGLISH, ENGLISH)]] == [False, True, True]
+
+
+@pytest.mark.parametrize("text", ["Palette Type", "Mister Schneider", "Para Orphans", "New York City Council Member"])
+def test_names_and_headlines_are_not_judged(text: str) -> None:
+    """Words in capitals alone are no script without letter case."""
+    assert other_language(text, "en") is None
