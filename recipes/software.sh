@@ -24,7 +24,9 @@ for source in "${sources[@]}"; do
     raw=$folder/$lang/$source.jsonl clean=$folder/$lang/clean/$source.jsonl
     # shellcheck disable=SC2086  # several words
     [ -e "$raw" ] || python "$here/../tools/fetch_${tool[$source]}.py" "$lang" "$raw" ${options[$source]:-}
-    [ "$clean" -nt "$raw" ] || nmt data clean "$raw" -o "$clean" --src-lang "$lang" --tgt-lang en --samples 0
+    if [ ! -e "$clean" ] || [ "$raw" -nt "$clean" ]; then
+        nmt data clean "$raw" -o "$clean" --src-lang "$lang" --tgt-lang en --samples 0
+    fi
     cleaned+=("$clean")
 done
 
