@@ -17,13 +17,13 @@ sources=(descriptions libreoffice_help gettext)
 [ "$lang" != de ] || sources+=(ding)
 
 declare -A tool=([descriptions]=debian_descriptions [libreoffice_help]=libreoffice_help [gettext]=gettext [ding]=ding)
-declare -A options=([gettext]="--packages-from $here/../tools/fetching/packages.txt")
 mkdir -p "$folder/$lang/clean"
 cleaned=()
 for source in "${sources[@]}"; do
     raw=$folder/$lang/$source.jsonl clean=$folder/$lang/clean/$source.jsonl
-    # shellcheck disable=SC2086  # several words
-    [ -e "$raw" ] || python "$here/../tools/fetch_${tool[$source]}.py" "$lang" "$raw" ${options[$source]:-}
+    options=()
+    [ "$source" != gettext ] || options=(--packages-from "$here/../tools/fetching/packages.txt")
+    [ -e "$raw" ] || python "$here/../tools/fetch_${tool[$source]}.py" "$lang" "$raw" "${options[@]}"
     if [ ! -e "$clean" ] || [ "$raw" -nt "$clean" ]; then
         nmt data clean "$raw" -o "$clean" --src-lang "$lang" --tgt-lang en --samples 0
     fi

@@ -30,11 +30,14 @@ SUFFIXES = {
 FORMS = ("text", *dict.fromkeys(SUFFIXES.values()))
 BILINGUAL = ("po", "xliff", "tmx")  # they say what is translated already
 SHOWN = 60  # characters of a text in a warning
-_PACKAGES = ("translate", "lxml", "pysubs2", "markdown_it", "mdurl")  # of the extra "documents"
+_PACKAGES = ("translate", "lxml", "markdown_it", "mdurl")  # of the extra "documents"
 
 
 def form_of(file: str, chosen: str | None) -> str | None:
     """The form of document that FILE is, by its suffix unless one was chosen; None: lines of text."""
+    packed = Path(file.removesuffix(".gz")).suffix.lower()
+    if chosen is None and file.endswith(".gz") and packed in SUFFIXES:
+        raise click.UsageError(f"{file}: a packed document; unpack it first, or take its lines with --format text")
     form = chosen or SUFFIXES.get(Path(file).suffix.lower(), "text")
     return None if form == "text" else form
 

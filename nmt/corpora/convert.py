@@ -56,6 +56,8 @@ def output_files(path: Path, form: str, rules: FormRules) -> list[Path]:
 
     Raises DataError where the form is only read.
     """
+    if not path.name:
+        raise DataError(f"{path}: a folder; give the name of a file in it")
     if FORMS[form].write is None:
         written = ", ".join(name for name, each in FORMS.items() if each.write)
         raise DataError(f"{path}: {form} is read, and not written; the forms to write are {written}")

@@ -59,6 +59,8 @@ def output_files(output: Path, sources: Sequence[FileSource], rules: SourceRules
 
     Raises OutputError where the name is not of that form, or is a file that is read.
     """
+    if not output.name:
+        raise OutputError(f"{output}: a folder; give the name of a file in it")
     suffixes = SUFFIXES[sources[0].kind]
     if suffixes and output.suffix not in suffixes:
         raise OutputError(f"{output}: the input has the form {suffixes[0]}, so the output must end in it too")

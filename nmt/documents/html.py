@@ -28,7 +28,6 @@ _INLINE = frozenset(
         "bdi",
         "bdo",
         "big",
-        "br",
         "cite",
         "code",
         "data",

@@ -1,10 +1,17 @@
 """markdown-it-py, its inline rules wrapped so that each token knows its place."""
 
+import re
 from typing import Any, NamedTuple
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
+
+# What GitHub, Jekyll and others add to Markdown: a note "[^1]: ..." and a definition ": ..."; and, as lines
+# of their own, "> [!NOTE]", ":::tip" and "{% include x %}".
+_NOTE = re.compile(r"\[\^[^\]\s]+\]:|:[ \t]")
+_DIRECTIVE = re.compile(r":{3,}.*|\{%.*%\}|\{\{.*\}\}|\[!\w+\]")
 
 
 class Element(NamedTuple):
@@ -42,9 +49,22 @@ def _located(rule: Any) -> Any:
     return run
 
 
+def _own_line(state: StateBlock, start: int, _end: int, silent: bool) -> bool:
+    """A block rule: a directive is a block without text, and neither it nor a note goes on with a paragraph."""
+    line = state.src[state.bMarks[start] + state.tShift[start] : state.eMarks[start]].rstrip()
+    if _DIRECTIVE.fullmatch(line):
+        if not silent:
+            state.line = start + 1
+        return True
+    return silent and _NOTE.match(line) is not None
+
+
 def markdown_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark").enable("table")
     parser.core.ruler.disable("inline")
+    parser.block.ruler.before(
+        "reference", "own_line", _own_line, {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    )
     ruler = parser.inline.ruler
     for name in ruler.get_active_rules():
         if name != "text":

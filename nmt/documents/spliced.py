@@ -97,8 +97,10 @@ class SplicedXml:
 
     def gap(self, element: Element) -> str:
         """The white space before an element."""
-        before = self.bytes[: element.begin]
-        return before[len(before.rstrip()) :].decode("utf-8")
+        at = element.begin
+        while at and self.bytes[at - 1 : at].isspace():
+            at -= 1
+        return self.raw(at, element.begin)
 
     def edited(self, edits: Iterable[Edit]) -> bytes:
         """The file with these edits, in the encoding that it had; of two at one place the first comes first."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nmt.documents.document import Document
-from nmt.documents.markup import between, matches, respaced, same_markup
+from nmt.documents.markup import between, matches, pairs, respaced, same_markup
 from nmt.documents.placing import placed, without_markup
 from nmt.passages import Request
 from nmt.translate_file import Translates
@@ -50,15 +50,17 @@ def translate_document(translator: Translates, document: Document, *, watch: Wat
     """The document with all its texts translated.
 
     A text is translated line by line, each with the white space around it; one without a letter is copied. Where a
-    translation has not the markup of its line, that often and as well nested, the line is translated without it, and it
-    is put back by which word was made of which; where that fails too, the text between is translated piece by piece.
+    translation has not the markup of its line, that often and as well nested, or has words between tags as they were
+    (which models are apt to copy), the line is translated without it, and it is put back by which word was made of
+    which; where that fails too, the text between is translated piece by piece.
     """
     markup = document.markup
     lines = {text: _lines(text, markup) for text in document.texts}
     known = _translated(translator, (line for parts in lines.values() for line in parts[::2]), markup, watch)
     if markup is not None:
         spoilt = [line for line, found in known.items() if not same_markup(line, found.text, markup)]
-        whole = _as_wholes(translator, spoilt, markup)
+        copied = [line for line, found in known.items() if _copies(line, found.text, markup)]
+        whole = _as_wholes(translator, list(dict.fromkeys([*spoilt, *copied])), markup)
         known |= whole
         known |= _by_pieces(translator, [line for line in spoilt if line not in whole], markup)
         known = {line: replace(found, text=respaced(line, found.text, markup)) for line, found in known.items()}
@@ -73,6 +75,20 @@ def translate_document(translator: Translates, document: Document, *, watch: Wat
 def has_letters(text: str) -> bool:
     """Is there anything to translate?"""
     return any(map(str.isalpha, text))
+
+
+def _copies(line: str, translation: str, markup: re.Pattern[str]) -> bool:
+    """Was a line translated, but for what stands between some pair of its tags? It has no other markup."""
+    if line == translation or not all(mark.startswith("<") for mark in matches(line, markup)):
+        return False
+    ours, theirs = (set(_inside_tags(text, markup)) for text in (translation, line))
+    return any(map(has_letters, ours & theirs))
+
+
+def _inside_tags(text: str, markup: re.Pattern[str]) -> list[str]:
+    """What each pair of tags holds."""
+    parts = between(text, markup)
+    return ["".join(parts[2 * begin + 2 : 2 * end + 1]).strip() for begin, end in pairs(parts[1::2]).items()]
 
 
 def _as_wholes(translator: Translates, lines: Sequence[str], markup: re.Pattern[str]) -> dict[str, Translation]:

@@ -173,3 +173,21 @@ def test_a_fault_leaves_no_output(tmp_path: Path) -> None:
     assert f"{tmp_path / 'in.tsv'}:2:1: byte 0xFF is not UTF-8" in result.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.tsv"]
     assert clean(tmp_path / "in.tsv", "-o", tmp_path / "out.tsv", "--errors", "replace").code == 0
+
+
+def test_outputs_that_are_one_file_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("Ein Hund\tA dog\n")
+    out = tmp_path / "b.tsv"
+    for other in ("--report", "--dropped"):
+        result = nmt("data", "clean", tmp_path / "a.tsv", "-o", out, other, out, "--src-lang", "de", "--tgt-lang", "en")
+        assert result.code == 2
+        assert "name one file twice" in result.err
+        assert not out.exists()
+
+
+def test_a_folder_is_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tsv").write_text("Ein Hund\tA dog\n")
+    monkeypatch.chdir(tmp_path)
+    for command in (["clean", "a.tsv", "-o", "."], ["convert", "a.tsv", "."]):
+        result = nmt("data", *command, "--src-lang", "de", "--tgt-lang", "en")
+        assert (result.code, "give the name of a file in it" in result.err) == (1, True), result.err

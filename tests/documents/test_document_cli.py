@@ -122,3 +122,9 @@ def test_a_missing_package_is_told_with_how_to_get_it(
 def test_the_command_names_the_forms_that_there_are() -> None:
     assert {"text", *FORMATS} == set(FORMS)
     assert set(BILINGUAL) < set(FORMATS)
+
+
+def test_a_packed_document_is_refused_in_words(tiny: TinyRun, tmp_path: Path) -> None:
+    result = nmt("translate", tiny.run, tmp_path / "messages.po.gz")
+    assert result.code == 2
+    assert "unpack it first" in result.err

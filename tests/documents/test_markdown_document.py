@@ -231,3 +231,23 @@ def test_damaged_text_takes_no_longer_than_its_size(text: str) -> None:
     begin = time.process_time()
     assert same(read_markdown(text.encode(), "a.md", GERMAN_TO_ENGLISH)).decode() == text
     assert time.process_time() - begin < 3
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("Ein Hund.[^1]\n\n[^1]: Eine Note\n[^2]: Noch eine\n", 3),
+        ("> [!NOTE]\n> Ein Hund\n", 1),
+        (":::tip\nEin Hund\n:::\n", 1),
+        ("{% include hund.md %}\nEin Hund\n", 1),
+        ("Wort\n: Erklärung\n", 2),
+    ],
+)
+def test_lines_that_others_than_commonmark_know_stay_lines(text: str, texts: int) -> None:
+    document = read_markdown(text.encode(), "a.md", GERMAN_TO_ENGLISH)
+    assert len(document.texts) == texts
+    lines = shouted(document).decode().split("\n")
+    assert len(lines) == len(text.split("\n"))
+    for line, before in zip(lines, text.split("\n"), strict=True):
+        if before.startswith(("{%", ":::", "> [!")):
+            assert line == before

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from fakes import Fake, drop, invent, reverse, shout
@@ -131,3 +132,20 @@ def test_a_watch_sees_all_that_is_translated_first() -> None:
 def test_markup_is_hidden_from_a_model_only_if_it_knows_placeholders(translator: Translator) -> None:
     assert keeping(translator, TAGS) is translator  # it was trained without them
     assert keeping(translator, None) is translator
+
+
+class Copying(Fake):
+    """In capitals, but what stands between tags; says which word is which."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda text: re.sub(r"(<i>.*?</i>)|([^<]+)", lambda part: part[1] or part[2].upper(), text))
+
+    def translations(self, lines, *, n_best, read_ahead, alignments):  # type: ignore[no-untyped-def]
+        for [one] in super().translations(lines, n_best=n_best, read_ahead=read_ahead, alignments=alignments):
+            words = range(len(one.text.split()) if alignments else 0)
+            yield [replace(one, alignment=tuple(zip(words, words, strict=True)))]
+
+
+def test_what_a_model_copies_within_tags_is_translated_all_the_same() -> None:
+    """As models do that saw few tags in training: the words between them come back as they were."""
+    assert translated(Copying(), "ein <i>kleiner</i> hund") == ["EIN <i>KLEINER</i> HUND"]

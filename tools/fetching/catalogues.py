@@ -78,7 +78,7 @@ def read_catalogue(path: Path) -> list[Message]:
         header = {key.lower(): value for key, value in store.parseheader().items()}
         rule = _plural_rule(header.get("plural-forms", ""))
         return [message for unit in store.units if _is_translated(unit) for message in _forms(unit, rule)]
-    except (ValueError, LookupError, struct.error, ParseError, AttributeError) as fault:
+    except (ValueError, LookupError, struct.error, ParseError, AttributeError, ArithmeticError, OSError) as fault:
         raise ValueError(f"{path}: cannot be read as a catalogue of gettext ({fault})") from fault
 
 

@@ -82,6 +82,8 @@ def _languages(files: Sequence[str], src_lang: str | None, tgt_lang: str | None)
         src_lang, tgt_lang = src_lang or (ends[0] and ends[0][1]), tgt_lang or (ends[1] and ends[1][1])
     if not src_lang or not tgt_lang:
         raise click.UsageError("the languages are not known: give --src-lang and --tgt-lang")
+    if src_lang == tgt_lang:
+        raise click.UsageError(f"both sides would be {src_lang}: give --src-lang and --tgt-lang")
     return src_lang, tgt_lang
 
 

@@ -78,7 +78,7 @@ def _suspicions(found: "Findings", console: Console) -> None:
     width = max(map(len, found.problems))
     for name, count in found.problems.items():
         share = 100 * count / found.lines
-        console.print(Text(f"  {name:{width}} {count:>8,}  {share:.2g} %"), soft_wrap=True)
+        console.print(Text(f"  {name:{width}} {count:>8,}  {share:.3g} %"), soft_wrap=True)
         for pair in found.examples.get(name, ()):
             console.print(
                 Text(f"    {pair.where}\n      {_shown(pair.src)}\n      {_shown(pair.tgt)}", style="dim"),

@@ -112,6 +112,9 @@ def clean(
     for path in (dropped, report):
         if path:
             check_output(path, read)
+    outputs = [path.resolve() for path in (*files, dropped, report) if path]
+    if len(set(outputs)) < len(outputs):
+        raise click.UsageError("--output, --dropped and --report name one file twice; give each its own")
     with Cache().workspace() as folder, bars() as watch:
         table = Table(read, rules, folder, watch=watch)
         found = clean_table(
