@@ -25,7 +25,7 @@ FLOORS = [  # from the bottom; a name stands for the module and all below it
     {"nmt.loading", "nmt.rescore", "nmt.search_file", "nmt.workers"},
     {"nmt.evaluate", "nmt.export", "nmt.translate_file", "nmt.distill", "nmt.tune"},
     {"nmt.train"},
-    {"nmt.serve", "nmt.documents", "nmt.report"},
+    {"nmt.serve", "nmt.documents", "nmt.report", "nmt.cli.extras"},
     {"nmt.cli"},
     {"nmt", "nmt.__main__"},
 ]

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from rich.console import Console
-from rich.progress import Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 from nmt.errors import OutputError
 
@@ -35,15 +35,18 @@ def standard_output() -> Iterator[tuple[BinaryIO, int]]:
         raise OutputError(f"standard output: cannot be written: {error.strerror}") from error
 
 
-def with_progress(items: Iterable[Any], *, shown: bool) -> Iterable[Any]:
-    """The same items, with a line counter on standard error while the output goes to a file."""
+def with_progress(items: Iterable[Any], *, shown: bool, total: int | None = None) -> Iterable[Any]:
+    """The same items, counted on standard error while the output goes to a file; total: how many there will be."""
     console = Console(stderr=True)
     if not (shown and console.is_terminal):
         yield from items
         return
-    columns = TextColumn("{task.completed} lines"), TextColumn("{task.fields[speed]}"), TimeElapsedColumn()
+    counter: list[ProgressColumn] = [BarColumn(), MofNCompleteColumn()]
+    if total is None:
+        counter = [TextColumn("{task.completed} lines")]
+    columns = *counter, TextColumn("{task.fields[speed]}"), TimeElapsedColumn()
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=None, speed="")
+        task = progress.add_task("", total=total, speed="")
         begin = time.monotonic()
         for number, item in enumerate(items, start=1):
             speed = number / (time.monotonic() - begin)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.cli.extras import needing
 from nmt.cli.options import Decoding, load
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ SUFFIXES = {
 FORMS = ("text", *dict.fromkeys(SUFFIXES.values()))
 BILINGUAL = ("po", "xliff", "tmx")  # they say what is translated already
 SHOWN = 60  # characters of a text in a warning
-_PACKAGES = ("translate", "lxml", "markdown_it", "mdurl")  # of the extra "documents"
 
 
 def form_of(file: str, chosen: str | None) -> str | None:
@@ -83,7 +83,9 @@ def translate_document(
     translator = keeping(load(run, decoding), document.markup)
     with pooled(translator, workers) as pool:
         found = translate_document(
-            pool, document, watch=lambda lines, _: with_progress(lines, shown=output is not None)
+            pool,
+            document,
+            watch=lambda lines, total: with_progress(lines, shown=output is not None, total=total),
         )
     if output:
         write_bytes(output, found.content)
@@ -97,16 +99,12 @@ def translate_document(
 
 
 def _read(form: str, file: str, wanted: "Wanted") -> "Document":
-    from nmt.errors import DataError, NmtError
+    from nmt.data.lines import read_blocks
+    from nmt.errors import DataError
 
-    try:
-        from nmt.data.lines import read_blocks
+    with needing("documents", "translating documents"):
         from nmt.data.stores import MAX_STORE_BYTES
         from nmt.documents.formats import read_document
-    except ModuleNotFoundError as fault:
-        if (fault.name or "").partition(".")[0] not in _PACKAGES:
-            raise
-        raise NmtError(f'{fault.name} is missing: translating documents needs pip install "nmt[documents]"') from fault
     name = "standard input" if file == "-" else file
     blocks = iter(lambda: sys.stdin.buffer.read(1 << 16), b"") if file == "-" else read_blocks(Path(file))
     content = b"".join(islice(blocks, MAX_STORE_BYTES // (1 << 16) + 1))

@@ -63,12 +63,12 @@ def open_train(section: DataSection, console: Console | None = None) -> Corpus:
     """The training text alone, filtered. Raises as `open_corpora` does."""
     filters = Filters(max_chars=section.max_chars, max_ratio=section.max_ratio, drop_duplicates=section.drop_duplicates)
     with _bar(console, "reading pairs") as watch:
-        return open_corpus(section.train, _rules(section), filters=filters, watch=watch)
+        return open_corpus(section.train, source_rules(section), filters=filters, watch=watch)
 
 
 def open_valid(section: DataSection) -> Corpus:
     """The validation text alone. Raises as `open_corpora` does."""
-    return open_corpus(section.valid, _rules(section), filters=None)
+    return open_corpus(section.valid, source_rules(section), filters=None)
 
 
 def open_test_sets(section: DataSection) -> list[TestSet]:
@@ -82,11 +82,12 @@ def _open_tests(section: DataSection) -> dict[str, Corpus]:
     valid, *names = set_names(section)
     if len({valid, *names}) <= len(names):
         raise RecipeError(f"data.test: scores go by name, and these are not distinct: valid, {', '.join(names)}")
-    rules = _rules(section)
+    rules = source_rules(section)
     return {name: open_corpus([source], rules, filters=None) for name, source in zip(names, section.test, strict=True)}
 
 
-def _rules(section: DataSection) -> SourceRules:
+def source_rules(section: DataSection) -> SourceRules:
+    """How the text that a recipe names is read."""
     return SourceRules(
         folder=Path(section.folder),
         hub=section.hub,

@@ -115,18 +115,12 @@ def _look_at_files(
 
 def _look_at_recipe(recipe: "Recipe", examples: int, workers: int | None) -> "list[Findings]":
     from nmt.corpora.check import Findings
-    from nmt.data.sources import SourceRules, find_source
+    from nmt.data.sources import find_source
     from nmt.errors import DataError
+    from nmt.train.prepare import source_rules
 
     data = recipe.data
-    rules = SourceRules(
-        folder=Path(data.folder),
-        hub=data.hub,
-        src_lang=data.src_lang,
-        tgt_lang=data.tgt_lang,
-        tsv_columns=data.tsv_columns or None,
-        errors=data.errors,
-    )
+    rules = source_rules(data)
     sources: dict[str, list[Source]] = {"train": [], "valid": [], "test": []}
     missing = []
     for role, names in (("train", data.train), ("valid", data.valid), ("test", data.test)):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nmt.cli.data.reading import Reading, bars, reading_options
+from nmt.cli.extras import needing
 from nmt.corpora.rules import OFF, REASONS, Limits
 
 if TYPE_CHECKING:
@@ -153,14 +154,8 @@ def _cleaning(
 
 
 def _language_test(languages: tuple[str, str]) -> "LanguageTest":
-    from nmt.errors import NmtError
-
-    try:
+    with needing("language", "`--with language`"):
         from nmt.corpora.language import WrongLanguage
-    except ModuleNotFoundError as fault:
-        if (fault.name or "").partition(".")[0] != "py3langid":
-            raise
-        raise NmtError(f'{fault.name} is missing: `--with language` needs pip install "nmt[language]"') from fault
     return WrongLanguage(*languages).__call__  # mypy does not take a named tuple for a function
 
 

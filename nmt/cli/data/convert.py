@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from nmt.cli.data.reading import bars
+from nmt.cli.extras import needing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,18 +57,10 @@ def convert(
     from rich.console import Console
 
     from nmt.corpora.records import written
-    from nmt.errors import NmtError
 
-    try:
+    with needing("documents", "`nmt data convert`"):
         from nmt.corpora.convert import find_form, output_files, read, write
         from nmt.corpora.forms import FormRules
-    except ModuleNotFoundError as fault:
-        library = (fault.name or "").partition(".")[0]
-        if library not in ("lxml", "translate"):
-            raise
-        raise NmtError(
-            f'the library {library} is missing, and `nmt data convert` needs it; run pip install "nmt[documents]"'
-        ) from fault
 
     if src_lang == tgt_lang:
         raise click.UsageError(f"--src-lang and --tgt-lang are both {src_lang}; name two languages")
