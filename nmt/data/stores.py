@@ -30,6 +30,8 @@ Store = TranslationStore[Any]
 MAX_STORE_BYTES = 128 << 20
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
+NO_CHARSET = "CHARSET"  # what the header of a PO template says
+
 _SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
 _PO_HEADER = re.compile(rb'(?:#[^\n]*\n|\s)*msgid\s+""\s*msgstr\s+((?:"[^\n]*"\s*)+)')
 _PO_CHARSET = re.compile(rb'charset=\s*([^\s\\";]+)')
@@ -207,27 +209,36 @@ def _open_xliff(content: bytes, name: str, src_lang: str | None, tgt_lang: str |
     return store
 
 
-def _open_po(content: bytes, name: str, src_lang: str | None, tgt_lang: str | None) -> Store:
+def po_text(content: bytes, name: str) -> tuple[str, str]:
+    """The text of a PO file without a byte order mark, and the charset that its header says: NO_CHARSET in a template.
+
+    Raises DataError where the header says none that a PO file can be in, or the text is not in it.
+    """
     content = content.removeprefix(codecs.BOM_UTF8)
     header = _PO_HEADER.match(content)
     declared = _PO_CHARSET.search(header[1]) if header else None
-    charset = declared[1].decode("ascii", "replace") if declared and declared[1] != b"CHARSET" else "utf-8"
+    charset = declared[1].decode("ascii", "replace") if declared else "utf-8"
+    codec = "utf-8" if charset == NO_CHARSET else charset
     try:
-        plain = b"msgid".decode(charset) == "msgid"
+        plain = b"msgid".decode(codec) == "msgid"
     except (LookupError, ValueError):
         plain = False
     if not plain:
         raise DataError(f"{name}: its header says charset={charset}, which no PO file can be in; write the true one")
     try:
-        # The toolkit would read the whole file as UTF-8, whatever its header says, and write it as its header says.
-        content = content.decode(charset).encode()
+        return content.decode(codec), charset
     except UnicodeDecodeError as fault:
         line = content.count(b"\n", 0, fault.start) + 1
         said = "as its header says" if declared else "which holds where its header says no other charset"
         raise DataError(
-            f"{name}:{line}: byte 0x{content[fault.start]:02X} is not {charset} here, {said}; "
+            f"{name}:{line}: byte 0x{content[fault.start]:02X} is not {codec} here, {said}; "
             f'write the true charset into the header ("Content-Type: text/plain; charset=...\\n")'
         ) from fault
+
+
+def _open_po(content: bytes, name: str, src_lang: str | None, tgt_lang: str | None) -> Store:
+    # The toolkit would read the whole file as UTF-8, whatever its header says, and write it as its header says.
+    content = po_text(content, name)[0].encode()
     store = pofile()
     store.parse(content)
     read = sum(bool(unit.msgid or unit.msgidcomments) for unit in store.units)

@@ -9,10 +9,10 @@ from translate.lang import factory
 from translate.storage.pypo import PoWrapper, quoteforpo
 
 from nmt.data.placeholders import PATTERNS, differences
-from nmt.data.stores import same_language
+from nmt.data.stores import NO_CHARSET, same_language
 from nmt.documents.accelerators import Accelerator, find_accelerator
 from nmt.documents.document import Wanted
-from nmt.documents.messages import NO_CHARSET, Edit, Message, PoLines
+from nmt.documents.messages import Edit, Message, PoLines
 from nmt.errors import DataError
 from nmt.flags import CHECKED
 from nmt.translator import Translation

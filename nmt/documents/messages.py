@@ -11,14 +11,11 @@ from typing import NamedTuple
 
 from translate.storage.pypo import unquotefrompo
 
+from nmt.data.stores import NO_CHARSET, po_text
 from nmt.errors import DataError
-
-NO_CHARSET = "CHARSET"  # what a template says
 
 _KEYWORD = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr(?:\[\d+\])?)\s*(?=")')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-_CHARSET = re.compile(rb'charset=\s*([^\s\\";]+)')
-_HEADER = re.compile(rb'(?:#[^\n]*\n|\s)*msgid\s+""\s*msgstr\s+((?:"[^\n]*"\s*)+)')
 
 
 class Edit(NamedTuple):
@@ -71,10 +68,9 @@ class PoLines:
         """Raises DataError, with the line, for what is no PO file, and for another charset than it says."""
         self.name = name
         self._mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
-        content = content.removeprefix(self._mark)
-        self.charset = _charset(content, name)
+        text, self.charset = po_text(content, name)
         self._codec = "utf-8" if self.charset == NO_CHARSET else self.charset
-        self.lines = _decoded(content, self._codec, name).split("\n")
+        self.lines = text.split("\n")
         self._end = "\r" if self.lines[0].endswith("\r") else ""
         self.messages = list(_messages(self.lines, name))
         self.about = next((message for message in self.messages if message.is_header), None)
@@ -98,30 +94,6 @@ class PoLines:
                 f"{self.name}: its header says charset={self.charset}, which lacks {text[fault.start]!r} of a "
                 f"translation; make it UTF-8 first: msgconv --to-code=UTF-8 {self.name}"
             ) from fault
-
-
-def _charset(content: bytes, name: str) -> str:
-    header = _HEADER.match(content)
-    declared = _CHARSET.search(header[1]) if header else None
-    charset = declared[1].decode("ascii", "replace") if declared else "utf-8"
-    try:
-        plain = charset == NO_CHARSET or b"msgid".decode(charset) == "msgid"
-    except (LookupError, ValueError):
-        plain = False
-    if not plain:
-        raise DataError(f"{name}: its header says charset={charset}, which no PO file can be in; write the true one")
-    return charset
-
-
-def _decoded(content: bytes, codec: str, name: str) -> str:
-    try:
-        return content.decode(codec)
-    except UnicodeDecodeError as fault:
-        line = content.count(b"\n", 0, fault.start) + 1
-        raise DataError(
-            f"{name}:{line}: byte 0x{content[fault.start]:02X} is not {codec} here; write the true charset into the "
-            'header ("Content-Type: text/plain; charset=...\\n")'
-        ) from fault
 
 
 def _messages(lines: list[str], name: str) -> Iterator[Message]:
