@@ -80,11 +80,10 @@ class Translator:
         self._maker = PassageMaker(tokenizers, search.max_src_tokens, glossary, self.keep)
         self.device = self._searcher.device
 
-    def under(self, search: SearchSection) -> "Translator":
-        """The same model and demands under other search options."""
-        return Translator(
-            self.model, self.tokenizers, search, scorer=self.scorer, glossary=self.glossary, keep=self.keep
-        )
+    def under(self, search: SearchSection, *, keep: Sequence[re.Pattern[str]] = ()) -> "Translator":
+        """The same model and demands under other search options; keep: more that is to stay as it is."""
+        kept = (*self.keep, *keep)
+        return Translator(self.model, self.tokenizers, search, scorer=self.scorer, glossary=self.glossary, keep=kept)
 
     def translate(self, lines: Iterable[str]) -> list[str]:
         """The best translation of each line; of a blank one, a blank one. Raises TypeError for a lone text."""

@@ -166,7 +166,6 @@ def _translate_lines(asked: Asked) -> None:
     from nmt import translate_file
     from nmt.cli.streams import standard_output, with_progress
     from nmt.data.lines import read_lines
-    from nmt.run_dir import load_stored_recipe
     from nmt.workers import pooled
 
     output, n_best, first, end = asked.output, asked.n_best, 0, None
@@ -208,7 +207,7 @@ def _translate_lines(asked: Asked) -> None:
                 stream.flush()
     if asked.shard and output:
         translate_file.mark_done(output, number - first, wanted=(end or 0) - first)
-    if foreign := _foreign(noted, load_stored_recipe(asked.run).data.src_lang):
+    if foreign := _foreign(asked.run, noted):
         flagged["language"] = foreign
     _warn(flagged)
 
@@ -221,7 +220,7 @@ def _noted(requests: "Iterator[Request]", first: "list[Request]") -> "Iterator[R
         yield request
 
 
-def _foreign(requests: "Sequence[Request]", language: str) -> list[int]:
+def _foreign(run: Path, requests: "Sequence[Request]") -> list[int]:
     """The lines, from 1, that are in another language, where that can be told (the extra "language")."""
     if len(requests) < FEWEST_TOLD:
         return []
@@ -229,6 +228,9 @@ def _foreign(requests: "Sequence[Request]", language: str) -> list[int]:
         from nmt.corpora.language import other_language
     except ModuleNotFoundError:
         return []
+    from nmt.run_dir import load_stored_recipe
+
+    language = load_stored_recipe(run).data.src_lang
     return [request.number + 1 for request in requests if other_language(request.text, language)]
 
 

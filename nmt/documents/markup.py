@@ -59,6 +59,7 @@ def respaced(source: str, translation: str, markup: re.Pattern[str]) -> str:
     then forgets on which side of it a space belongs.
     """
     theirs, ours = between(source, markup), between(translation, markup)
+    begun = {2 * opened + 1 for opened in pairs(theirs[1::2])}
     places: defaultdict[str, list[int]] = defaultdict(list)
     for at in range(1, len(theirs), 2):
         places[theirs[at]].append(at)
@@ -67,7 +68,7 @@ def respaced(source: str, translation: str, markup: re.Pattern[str]) -> str:
             continue
         there = places[ours[at]].pop(0)
         before, after = theirs[there - 1][-1:], theirs[there + 1][:1]
-        begins = _begins(theirs, there) if _is_tag(ours[at]) else before.isspace() and after.isalnum()
+        begins = there in begun if _is_tag(ours[at]) else before.isspace() and after.isalnum()
         ends = ours[at].startswith("</") if _is_tag(ours[at]) else before.isalnum() and not after.isalnum()
         if begins and not after.isspace():
             ours[at + 1] = ours[at + 1].lstrip(" ")
@@ -89,12 +90,6 @@ def _is_tag(mark: str) -> bool:
     """One of a pair."""
     match = _TAG.fullmatch(mark)
     return match is not None and not match[3]
-
-
-def _begins(parts: Sequence[str], at: int) -> bool:
-    """Does a tag end behind it?"""
-    match = _TAG.fullmatch(parts[at])
-    return match is not None and not match[1] and f"</{match[2]}>" in parts[at + 1 :]
 
 
 def _nested(markup: Sequence[str]) -> bool:

@@ -36,14 +36,7 @@ def keeping(translator: Translator, markup: re.Pattern[str] | None) -> Translato
     """The same translator, which hides a document's markup behind placeholders, if it was trained with them."""
     if markup is None or not translator.tokenizers.placeholders:
         return translator
-    return Translator(
-        translator.model,
-        translator.tokenizers,
-        translator.search,
-        scorer=translator.scorer,
-        glossary=translator.glossary,
-        keep=(*translator.keep, markup),
-    )
+    return translator.under(translator.search, keep=[markup])
 
 
 def translate_document(translator: Translates, document: Document, *, watch: Watch = unwatched) -> Translated:
