@@ -26,8 +26,10 @@ def build_model(section: ModelSection, *, src_vocab_size: int, tgt_vocab_size: i
     `tie` shares the output's weights with the target's embeddings (Press & Wolf 2017; Inan et al. 2017), or also with
     the source's (Press & Wolf's three-way tying).
     """
-    src_embedding = _embedding(src_vocab_size, section.embed_dim)
-    tgt_embedding = src_embedding if section.tie == "all" else _embedding(tgt_vocab_size, section.embed_dim)
+    src_embedding = _embedding(src_vocab_size, section.embed_dim, tied=section.tie == "all")
+    tgt_embedding = src_embedding
+    if section.tie != "all":
+        tgt_embedding = _embedding(tgt_vocab_size, section.embed_dim, tied=section.tie != "none")
     output = nn.Linear(section.embed_dim, tgt_vocab_size)
     nn.init.zeros_(output.bias)
     if section.tie == "none":
@@ -157,8 +159,8 @@ def _embedder(section: ModelSection, embedding: nn.Embedding) -> Embedder:
     )
 
 
-def _embedding(vocab_size: int, embed_dim: int) -> nn.Embedding:
-    """Small enough that tied logits begin near 0, whatever the size."""
-    embedding = nn.Embedding(vocab_size, embed_dim)
+def _embedding(vocab_size: int, embed_dim: int, *, tied: bool) -> nn.Embedding:
+    """Small enough that tied logits begin near 0, whatever the size; `tied` to the output layer."""
+    embedding = nn.Embedding(vocab_size, embed_dim, sparse=tied)
     nn.init.normal_(embedding.weight, std=embed_dim**-0.5)
     return embedding

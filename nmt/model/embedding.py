@@ -1,6 +1,7 @@
 """Ids to what a recurrent layer reads."""
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nmt.model.dropout import DROPOUTS, WordDropout
 
@@ -11,6 +12,9 @@ class Embedder(nn.Module):
     `embedding` may be shared with the output layer, where it must be small: variance 1 / E. As an input it is scaled by
     E^(1/4), halfway to variance 1: not by sqrt(E), since that multiplies every update of Adam as well, which moves each
     weight by as much.
+
+    Where `embedding.sparse` says that the output layer gives the weight a gradient of every row, the rows looked up
+    are added to that one on a CPU, instead of a gradient of their own that is mostly 0.
     """
 
     def __init__(self, embedding: nn.Embedding, *, dropout: float, dropout_kind: str, word_dropout: float) -> None:
@@ -27,7 +31,10 @@ class Embedder(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """ids (B, T) -> (B, T, E)."""
-        embedded: Tensor = self.dropout(self.word_dropout(self.embedding(ids) * self.scale))
+        # position after position in memory, as the recurrent layer will read it: (T, B, E), seen as (B, T, E)
+        sparse = self.embedding.sparse and ids.device.type == "cpu"
+        looked_up = functional.embedding(ids.t(), self.embedding.weight, sparse=sparse).transpose(0, 1)
+        embedded: Tensor = self.dropout(self.word_dropout(looked_up * self.scale))
         return embedded
 
     def step(self, ids: Tensor) -> Tensor:

@@ -89,7 +89,7 @@ def _output_loss(
 
 
 class _OutputLoss(torch.autograd.Function):
-    """The formula of `_output_loss` with a gradient that is made at once, in place of the logits.
+    """The formula of `_output_loss`, with the gradient of the logits made at once and in their place.
 
     They are the largest tensor of a training step: here they are written once, and gone through while they are in the
     cache, a few rows at a time.
@@ -100,21 +100,22 @@ class _OutputLoss(torch.autograd.Function):
         ctx: Any, readouts: Tensor, weight: Tensor, bias: Tensor, tgt: Tensor, counts: Tensor, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
         """As `_output_loss` -> total and nll, ()."""
-        logits = torch.addmm(bias, readouts, weight.t())  # (n, C)
+        logits = readouts @ weight.t()  # (n, C), without the bias; becomes the gradient
         shares = counts * (label_smoothing / counts.sum())  # (C,), of the target mass that smoothing spreads
         nll, spread, bias_grad = bias.new_zeros(()), bias.new_zeros(()), torch.zeros_like(bias)
         rows = max(1, CACHED_VALUES // len(bias))
         for begin in range(0, len(logits), rows):
-            part, columns = logits[begin : begin + rows], tgt[begin : begin + rows, None]
-            log_probs = functional.log_softmax(part, dim=-1)
-            nll -= log_probs.gather(1, columns).sum()
-            spread += (log_probs @ shares).sum()
-            torch.exp(log_probs, out=part).sub_(shares)
+            part, columns = logits[begin : begin + rows].add_(bias), tgt[begin : begin + rows, None]
+            hits, smoothed, tops = part.gather(1, columns), part @ shares, part.amax(dim=1, keepdim=True)
+            sums = part.sub_(tops).exp_().sum(dim=1, keepdim=True)
+            log_sums = sums.log() + tops
+            nll += (log_sums - hits).sum()
+            spread += smoothed.sum() - log_sums.sum() * shares.sum()
+            torch.addcmul(-shares, part, sums.reciprocal(), out=part)
             part.scatter_add_(1, columns, part.new_full(columns.shape, label_smoothing - 1.0))
             bias_grad += part.sum(dim=0)
         total = (1.0 - label_smoothing) * nll - spread + len(tgt) * (shares * counts.log()).sum()
-        if any(ctx.needs_input_grad):
-            ctx.save_for_backward(logits @ weight, logits.t() @ readouts, bias_grad)
+        ctx.save_for_backward(logits, readouts, weight, bias_grad)
         ctx.mark_non_differentiable(nll)
         return total, nll
 
@@ -122,4 +123,7 @@ class _OutputLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, total_grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """total_grad () -> the gradients of readouts, weight and bias."""
-        return *(gradient * total_grad for gradient in ctx.saved_tensors), None, None, None
+        logits_grad, readouts, weight, bias_grad = ctx.saved_tensors
+        # the factor goes to the smaller ones, (n, E)
+        readouts_grad, weight_grad = (logits_grad @ weight) * total_grad, logits_grad.t() @ (readouts * total_grad)
+        return readouts_grad, weight_grad, bias_grad * total_grad, None, None, None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from nmt.checkpoint import TrainingState
 from nmt.data.batches import BatchStream, Position
@@ -125,12 +125,15 @@ class Trainer:
         """Clip the gradient (Pascanu et al. 2013) and follow it; its norm. One that overflowed in fp16 is left out."""
         scaler = self.gradients.scaler
         scaler.unscale_(self.optimizer)
-        norm = float(clip_grad_norm_(self.model.parameters(), self.section.clip_norm or math.inf))
+        total_norm = get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        norm = float(total_norm)
         if not math.isfinite(norm) and scaler.get_scale() <= 1.0:  # 1: without fp16, or as small as it gets
             raise Divergence(
                 f"step {self.progress.step + 1}: the gradient is {norm}: training diverged at learning rate "
                 f"{self.rate.at(self.progress.step):g}"
             )
+        if self.section.clip_norm and norm > self.section.clip_norm:
+            clip_grads_with_norm_(self.model.parameters(), self.section.clip_norm, total_norm)
         scaler.step(self.optimizer)
         scaler.update()
         return norm if math.isfinite(norm) else 0.0

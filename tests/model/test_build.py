@@ -4,6 +4,7 @@ from typing import Any, Literal, get_args
 
 import pytest
 import torch
+from torch import nn
 from toy_model import SRC, SRC_LENGTHS, TGT_IN, TGT_LENGTHS, VOCAB, new_model, section
 
 from nmt.model.attention import ATTENTIONS
@@ -138,6 +139,22 @@ def test_a_gradient_reaches_every_parameter(tie: str, attention: str, cell: str)
     options = {"tie": tie, "attention": attention, "cell": cell, "dropout": 0.0, "attention_window": 5}
     for name, gradient in trained(new_model(**layers | options)).items():
         assert gradient is not None and gradient.any(), name
+
+
+@each_tie
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_rows_added_to_the_output_layers_gradient_make_the_same_whole(tie: str, architecture: str) -> None:
+    """As those that each look-up makes for itself; words repeat, on the source's side, the target's, and on both."""
+    found = []
+    for together in (True, False):
+        torch.manual_seed(1)
+        options = section(tie=tie, architecture=architecture, dropout=0.0)
+        model = build_model(options, src_vocab_size=VOCAB, tgt_vocab_size=VOCAB).double()
+        for module in model.modules():
+            if isinstance(module, nn.Embedding):
+                module.sparse = module.sparse and together
+        found.append(trained(model))
+    torch.testing.assert_close(*found)
 
 
 @pytest.mark.parametrize(
