@@ -39,6 +39,8 @@ NORMAL_FORMS: dict[Normalization, Callable[[str], str]] = {
     "none": str,
 }
 
+FEW = 16  # texts
+
 MODEL_FILES = {True: ("joint.model",), False: ("src.model", "tgt.model")}  # by `joint`
 
 _UNCARRIED = re.compile("[\0\ud800-\udfff]")  # ends a C string; has no UTF-8
@@ -92,8 +94,11 @@ class Tokenizer:
         return list(self._processor.encode(self.normalize(text)))
 
     def encode_batch(self, texts: Iterable[str], *, threads: int = -1) -> list[list[int]]:
-        """`encode` of each text, on so many threads; -1: on all cores."""
-        return list(self._processor.encode(self._normalized(list(texts)), num_threads=threads))
+        """`encode` of each text, on so many threads; -1: on all cores. A few are cut before a thread would begin."""
+        texts = list(texts)
+        if len(texts) <= FEW:
+            return [self.encode(text) for text in texts]
+        return list(self._processor.encode(self._normalized(texts), num_threads=threads))
 
     def sample_batch(self, texts: Iterable[str], *, alpha: float, seed: int) -> list[list[int]]:
         """Each text cut at random: the same for the same texts and seed, in whatever process or thread.

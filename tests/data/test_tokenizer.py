@@ -14,6 +14,7 @@ from toy_text import KINDS, LITERALS, anything, sentences, train
 from nmt.data.tokenizer import (
     BOS_ID,
     EOS_ID,
+    FEW,
     PAD_ID,
     UNK_ID,
     Tokenizer,
@@ -53,7 +54,8 @@ def test_decode_of_encode_is_the_normalized_text(tokenizers, kind, text):
     ids = tokenizer.encode(text)
     assert tokenizer.decode(ids) == tokenizer.normalize(text)
     assert all(UNK_ID < i < tokenizer.vocab_size and i not in (PAD_ID, BOS_ID, EOS_ID) for i in ids)
-    assert tokenizer.encode_batch([text, text]) == [ids, ids]
+    for count in (1, FEW + 1):
+        assert tokenizer.encode_batch([text] * count) == [ids] * count
 
 
 @pytest.mark.parametrize("normalization", ["nfc", "nfkc", "none"])
