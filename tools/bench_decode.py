@@ -1,10 +1,10 @@
 """Measure how fast a run translates: python tools/bench_decode.py RUN > table.json
 
-Prints a JSON list, a row for each setting: what it was (engine, shortlist, beam_size, batch_size), sentences and target
-tokens a second of CPU time and of wall time (medians of rounds in which the settings take turns, so that other work on
-the machine is shared by all), BLEU of the very output that was timed with its signature. Rows of batch size 1 have the
-latency of a sentence (median, 95th percentile). The first row is of the machine: its matrix product at its best in the
-same minutes, start-up, peak memory.
+Prints a JSON list, a row for each setting: what it was (engine, shortlist, beam_size, batch_size, workers), sentences
+and target tokens a second of CPU time and of wall time (medians of rounds in which the settings take turns, so that
+other work on the machine is shared by all; of several workers all are of wall time, their start included), BLEU of the
+very output that was timed with its signature. Rows of batch size 1 have the latency of a sentence (median, 95th
+percentile). The first row is of the machine: its matrix product at its best in the same minutes, start-up, peak memory.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from nmt.run_dir import SHORTLIST, SavedModel, load_model, load_stored_recipe
 from nmt.train.prepare import as_test_set, open_test_sets, open_train, open_valid
 from nmt.train.shortlist import learn_shortlist
 from nmt.translator import Translation, Translator
+from nmt.workers import pooled
 
 LATENCY_SENTENCES = 100
 GEMM = 1024  # rows, inner size and columns of the product that shows what the machine can do
@@ -43,6 +44,7 @@ class Setting:
     shortlist: bool
     beam_size: int
     batch_size: int
+    workers: int
     translator: Translator
     rounds: list[tuple[float, float]] = field(default_factory=list)  # CPU and wall seconds
     latencies: list[float] = field(default_factory=list)
@@ -58,12 +60,15 @@ class Setting:
                 self.output += [best for best, *_ in self.translator.translations([line])]
                 self.latencies.append(time.process_time() - begin)
         else:
-            self.output = [best for best, *_ in self.translator.translations(lines)]
+            with pooled(self.translator, self.workers) as translator:
+                self.output = [best for best, *_ in translator.translations(lines)]
         self.rounds.append((time.process_time() - cpu, time.perf_counter() - wall))
 
     def row(self, references: Sequence[str], tgt_lang: str) -> dict[str, Any]:
         """As it is printed."""
         cpu, wall = (statistics.median(times) for times in zip(*self.rounds, strict=True))
+        if self.workers > 1:
+            cpu = wall
         count, tokens = len(self.output), sum(len(one.tokens) for one in self.output)
         texts = [one.text for one in self.output]
         [bleu] = score(["bleu"], texts, references[:count], tgt_lang=tgt_lang)
@@ -72,6 +77,7 @@ class Setting:
             "shortlist": self.shortlist,
             "beam_size": self.beam_size,
             "batch_size": self.batch_size,
+            "workers": self.workers,
             "sentences": count,
             "sentences_per_second": round(count / cpu, 1),
             "tokens_per_second": round(tokens / cpu),
@@ -96,9 +102,18 @@ def shortlist_of(run: Path, saved: SavedModel, *, per_piece: int, frequent: int)
 
 
 def settings_of(
-    saved: SavedModel, shortlist: Shortlist, *, engines: Sequence[str], beams: Sequence[int], batches: Sequence[int]
+    saved: SavedModel,
+    shortlist: Shortlist,
+    *,
+    engines: Sequence[str],
+    beams: Sequence[int],
+    batches: Sequence[int],
+    workers: Sequence[int],
 ) -> list[Setting]:
-    """Every engine, as "fast" or "fast+shortlist", with every beam size and every batch size."""
+    """Every engine, as "fast" or "fast+shortlist", with every beam size, every batch size and so many workers.
+
+    A sentence for itself has but one.
+    """
     found = []
     for name in engines:
         kind: Any = name.removesuffix("+shortlist")
@@ -107,7 +122,9 @@ def settings_of(
         for beam in beams:
             for batch in batches:
                 search = saved.recipe.search.model_copy(update={"beam_size": beam, "batch_size": batch})
-                found.append(Setting(kind, short, beam, batch, Translator(model, saved.tokenizers, search)))
+                translator = Translator(model, saved.tokenizers, search)
+                counts = workers if batch > 1 else (1,)
+                found += [Setting(kind, short, beam, batch, count, translator) for count in counts]
     return found
 
 
@@ -146,7 +163,14 @@ def bench(run: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     test_set = sets[options.set] if options.set else next(iter(open_test_sets(data)))
     lines = list(islice(test_set.src, options.sentences))
     shortlist = shortlist_of(run, saved, per_piece=options.per_piece, frequent=options.frequent)
-    settings = settings_of(saved, shortlist, engines=options.engines, beams=options.beams, batches=options.batches)
+    settings = settings_of(
+        saved,
+        shortlist,
+        engines=options.engines,
+        beams=options.beams,
+        batches=options.batches,
+        workers=options.workers,
+    )
     peaks = []
     for setting in settings:
         list(setting.translator.translations(lines[:20]))
@@ -178,6 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--set", help="name of a validation or test set of the recipe")
     parser.add_argument("--sentences", type=int, help="only so many of the set")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", nargs="+", type=int, default=[1], help="numbers of processes")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--per-piece", type=int, default=PER_PIECE, help="of a shortlist that the run does not have")
     parser.add_argument("--frequent", type=int, default=FREQUENT, help="of a shortlist that the run does not have")
