@@ -1,6 +1,7 @@
 """Looks at a corpus before anything is trained on it: what is there, and what looks wrong, with its place."""
 
 import heapq
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,11 +26,12 @@ _ROW_FAULT = "no pair in this row"
 
 
 class Example(NamedTuple):
-    """A pair, and path and line of it."""
+    """A pair, and path and line of it; or a row with a `fault`."""
 
     where: str
     src: str
     tgt: str
+    fault: str
 
 
 @dataclass
@@ -114,7 +116,7 @@ class Checker:
         found = Findings(role, source.shown)
         try:
             files = _in_files(source, self._rules, folder)
-            bad = (bad_bytes(file, examples=self._examples) for file in files.files)
+            bad = (bad_bytes(file, examples=max(1, self._examples)) for file in files.files)
             found.bad_bytes = [each for each in bad if each]
             rules = _replacing(self._rules)
             mapped, table = self._measured(files, rules, folder)
@@ -132,11 +134,12 @@ class Checker:
     def _gather(self, found: Findings, mapped: Mapped, table: Table) -> None:
         found.lines = table.rows
         found.dropped = dict.fromkeys(REASONS, 0)
-        lowest: dict[str, list[tuple[int, int, str, str]]] = {name: [] for name in (_ROW_FAULT, *PROBLEMS)}
+        # of each problem the pairs with the lowest digests, each once: digest -> (line, example)
+        lowest: dict[str, dict[int, tuple[int, Example]]] = {name: {} for name in (_ROW_FAULT, *PROBLEMS)}
         ratios: Counter[int] = Counter()  # by the log ratio in hundredths
         for records, columns in mapped:
-            texts = {side: records.column(side).to_pylist() for side in SIDES}
-            fault = np.array([bool(text) for text in records.column("fault").to_pylist()])
+            texts = {column: records.column(column).to_pylist() for column in (*SIDES, "fault")}
+            fault = np.array([bool(text) for text in texts["fault"]])
             for side, name in zip(found.sides, SIDES, strict=True):
                 side.chars.add(columns[f"{name}_chars"][~fault])
                 side.words.add(columns[f"{name}_words"][~fault])
@@ -149,17 +152,15 @@ class Checker:
             for name, flagged in rows.items():
                 found.problems[name] = found.problems.get(name, 0) + int(flagged.sum())
                 chosen = np.flatnonzero(flagged)
-                order = columns["pair"][chosen]
-                for place in np.argsort(order, kind="stable")[: self._examples]:
-                    row = int(chosen[place])
+                order, first = np.unique(columns["pair"][chosen], return_index=True)
+                for digest, row in zip(order[: self._examples].tolist(), chosen[first].tolist(), strict=False):
                     number = records.column("number")[row].as_py()
-                    lowest[name].append((int(order[place]), number, texts["src"][row], texts["tgt"][row]))
-                lowest[name] = heapq.nsmallest(self._examples, lowest[name])
+                    example = Example(f"{_shown(table)}:{number}", *(texts[column][row] for column in texts))
+                    lowest[name].setdefault(digest, (number, example))
+                lowest[name] = dict(heapq.nsmallest(self._examples, lowest[name].items()))
         found.median_ratio = round(float(np.exp(_median(ratios) / 100)), 2)
         found.examples = {
-            name: [Example(f"{_shown(table)}:{number}", src, tgt) for _, number, src, tgt in sorted(pairs, key=_line)]
-            for name, pairs in lowest.items()
-            if pairs
+            name: [example for _, example in sorted(chosen.values())] for name, chosen in lowest.items() if chosen
         }
         found.problems = {name: count for name, count in found.problems.items() if count}
         found.shifts = find_shifts(mapped.columns(), usual=_median(ratios) / 100)
@@ -169,8 +170,9 @@ class Checker:
         src, tgt = columns["src_chars"].astype(np.int64), columns["tgt_chars"].astype(np.int64)
         short, long = np.minimum(src, tgt), np.maximum(src, tgt)
         filters = self._filters
-        tests = {"columns": fault, "empty side": short == 0}
+        tests = {"columns": fault}
         if filters:
+            tests["empty side"] = short == 0
             tests |= {"too long": long > filters.max_chars, "length ratio": long > filters.max_ratio * short}
         left = np.ones(len(src), dtype=bool)
         for name, failing in tests.items():
@@ -206,10 +208,6 @@ def _median(counts: Counter[int]) -> int:
     return 0
 
 
-def _line(item: tuple[int, int, str, str]) -> int:
-    return item[1]
-
-
 def _shown(table: Table) -> str:
     return table.sources[0].files[0].shown
 
@@ -219,13 +217,13 @@ def _replacing(rules: SourceRules) -> SourceRules:
 
 
 def _in_files(source: Source, rules: SourceRules, folder: Path) -> FileSource:
-    """The source in files that can be read more than once: pipes are copied, and what is not in files written out."""
+    """The source in files that can be read more than once: pipes are copied, all else is written out."""
     if isinstance(source, FileSource):
         copies = copy_pipes([file.path for file in source.files], folder)
         return source._replace(files=tuple(TextFile(copies.get(path, path), shown) for path, shown in source.files))
-    paths = [folder / f"hub.{side}" for side in SIDES]
-    with paths[0].open("wb") as src, paths[1].open("wb") as tgt:
+    path = folder / "hub.jsonl"
+    with path.open("w", encoding="utf-8") as lines:
         for row in source.rows(rules):
-            src.write(f"{row.src}\n".encode())
-            tgt.write(f"{row.tgt}\n".encode())
-    return FileSource("two files", tuple(TextFile(path, source.shown) for path in paths))
+            pair = {} if row.fault else {rules.src_lang: row.src, rules.tgt_lang: row.tgt}
+            lines.write(f"{json.dumps(pair)}\n")
+    return FileSource("json", (TextFile(path, source.shown),))

@@ -96,12 +96,13 @@ PROBLEMS: dict[str, Test] = {
 
 def measure(src: list[str], tgt: list[str], fault: list[str], *, looking: Looking) -> dict[str, Any]:
     """The columns of FEATURES, for work in several processes."""
-    src, tgt = ([text.strip() for text in side] for side in (src, tgt))
+    # a training takes two pairs for one only where the spaces around them are the same too
     columns: dict[str, Any] = {
-        "problems": [_problems(*pair, looking) for pair in zip(src, tgt, strict=True)],
-        "pair": digests(f"{one}\n{other}" for one, other in zip(src, tgt, strict=True)),
+        "pair": digests(map("\n".join, zip(src, tgt, fault, strict=True))),
         "source": digests(src),
     }
+    src, tgt = ([text.strip() for text in side] for side in (src, tgt))
+    columns["problems"] = [_problems(*pair, looking) for pair in zip(src, tgt, strict=True)]
     for name, texts in (("src", src), ("tgt", tgt)):
         columns[f"{name}_chars"] = [len(text) for text in texts]
         columns[f"{name}_words"] = [len(text.split()) for text in texts]
@@ -161,11 +162,12 @@ def bad_bytes(file: TextFile, *, examples: int) -> BadBytes | None:
 
 
 def _is_western(raw: bytes) -> bool:
-    """Whether, read as Windows-1252, what is not ASCII are letters within words, or quotes and dashes."""
+    """Whether, read as Windows-1252, what is not ASCII are some letters among others, or quotes and dashes."""
     text = raw.decode("cp1252", "replace")
     high = [char for char in text if not char.isascii()]
     usual = sum(char in "äöüßÄÖÜáàâãåæçéèêëíìîïñóòôõøúùûýÿÉÈÀÁÓÚÍÇœŒ«»„“”‘’–—…°§©®µ·½²³€\xa0¿¡" for char in high)
-    return usual >= 0.8 * len(high)
+    plain = sum(char.isascii() and char.isalpha() for char in text)  # other alphabets have none, but for names
+    return usual >= 0.8 * len(high) and len(high) <= plain
 
 
 def scripts(chars: Counter[str]) -> dict[str, int]:

@@ -97,7 +97,8 @@ def _look_at_files(
     single = [file for file in files if file.removesuffix(".gz").endswith(_SUFFIXES)]
     texts = [TextFile(Path(file), file) for file in files]
     if len(single) == len(files):
-        sources = [FileSource("tsv" if ".tsv" in text.path.suffixes else "json", (text,)) for text in texts]
+        kinds = ["tsv" if file.removesuffix(".gz").endswith(".tsv") else "json" for file in files]
+        sources = [FileSource(kind, (text,)) for kind, text in zip(kinds, texts, strict=True)]
     elif not single and len(files) == 2:
         sources = [FileSource("two files", tuple(texts))]
     else:
@@ -144,10 +145,12 @@ def _look(
     from nmt.data.encode import cores
 
     filters = Filters(max_chars=section.max_chars, max_ratio=section.max_ratio, drop_duplicates=section.drop_duplicates)
+    sets = [(role, members) for role, members in sources.items() if role != "test"]
+    sets += [("test", [source]) for source in sources.get("test", ())]  # each is scored alone
     looking = Looking(Limits(src_lang=rules.src_lang, tgt_lang=rules.tgt_lang), _other_language())
     findings = []
     with bars() as watch:
-        for role, members in sources.items():
+        for role, members in sets:
             checker = Checker(
                 rules,
                 filters=filters if role in ("train", "text") else None,

@@ -23,7 +23,9 @@ def show(findings: "Sequence[Findings]", verdict: "Verdict", languages: tuple[st
     """Prints all of it."""
     read = [found for found in findings if found.lines]
     if read:
-        console.print(_pairs(read), _lengths(read, languages), _ratios(read), sep="\n\n")
+        console.print(_pairs(read))
+        console.print(_lengths(read, languages), soft_wrap=True)
+        console.print(_ratios(read))
         console.print(Text(_legend(), style="dim"))
     for found in read:
         _suspicions(found, console)
@@ -39,17 +41,27 @@ def _pairs(findings: "Sequence[Findings]") -> Table:
     return table
 
 
-def _lengths(findings: "Sequence[Findings]", languages: tuple[str, str]) -> Table:
-    table = _table("sides", ("", "chars", "words", "mean", "median", "99 %", "longest", "lengths", "letters"))
+def _lengths(findings: "Sequence[Findings]", languages: tuple[str, str]) -> Text:
+    """Two lines of numbers for each source, under its name: beside them there is no room for it."""
+    rows: list[tuple[str, ...]] = [
+        ("sides", "chars", "words", "mean", "median", "99 %", "longest", "lengths", "letters"),
+    ]
     for found in findings:
         for side, language in zip(found.sides, languages, strict=True):
             summary = side.chars.summary()
             numbers = [f"{summary[name]:,}" for name in ("mean", "median", "p99", "longest")]
-            name = _name(found) if side is found.sides[0] else Text()
             totals = f"{side.chars.total:,}", f"{side.words.total:,}"
             letters = _letters(scripts(side.letters), language)
-            table.add_row(name, language, *totals, *numbers, f"|{drawn(side.chars.histogram())}|", letters)
-    return table
+            rows.append((f"  {language}", *totals, *numbers, f"|{drawn(side.chars.histogram())}|", letters))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    head, *lines = (
+        " ".join(f"{cell:{'<' if place in (0, 7, 8) else '>'}{width}}" for place, (cell, width) in enumerate(pairs))
+        for pairs in (zip(row, widths, strict=True) for row in rows)
+    )
+    text = Text("\n").append(head, style="bold")
+    for place, found in enumerate(findings):
+        text.append("\n").append_text(_name(found)).append("".join(f"\n{line}" for line in lines[2 * place :][:2]))
+    return text.append("\n")
 
 
 def _letters(found: dict[str, int], language: str) -> str:
@@ -74,16 +86,14 @@ def _legend() -> str:
 def _suspicions(found: "Findings", console: Console) -> None:
     if not found.problems:
         return
-    console.print(Text(f"\n{found.name}: worth a look", style="bold"))
+    console.print(Text(f"\n{found.name}: worth a look", style="bold"), soft_wrap=True)
     width = max(map(len, found.problems))
     for name, count in found.problems.items():
         share = 100 * count / found.lines
         console.print(Text(f"  {name:{width}} {count:>8,}  {share:.3g} %"), soft_wrap=True)
         for pair in found.examples.get(name, ()):
-            console.print(
-                Text(f"    {pair.where}\n      {_shown(pair.src)}\n      {_shown(pair.tgt)}", style="dim"),
-                soft_wrap=True,
-            )
+            lines = (pair.fault,) if pair.fault else (_shown(pair.src), _shown(pair.tgt))
+            console.print(Text("\n      ".join((f"    {pair.where}", *lines)), style="dim"), soft_wrap=True)
 
 
 def _verdict(verdict: "Verdict", console: Console) -> None:

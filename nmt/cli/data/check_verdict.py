@@ -1,6 +1,6 @@
 """What `nmt data check` concludes: what would make a training fail, and what would make it worse."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from nmt.corpora.check import Findings
     from nmt.recipe import Recipe
 
-_FEW_CHARS = 100  # of text for each piece of a vocabulary: with fewer, it is tried whether it can be built
+# A vocabulary is built for trial where there is less text than this for each piece, or where special tokens, bytes and
+# different characters may fill it.
+_FEW_CHARS = 100
+_NO_CHARACTERS = 300
+_MANY_DROPPED = 0.1  # share of pairs
 _MANY = {  # share of pairs from which on a suspicion is a warning
     "wrong language": 0.02,
     "wrong script": 0.02,
@@ -38,16 +42,16 @@ def judge(findings: "Sequence[Findings]", *, errors: str = "strict") -> Verdict:
     verdict = Verdict()
     for found in findings:
         for bad in found.bad_bytes:
-            mixed = f"mixed encodings: beside {bad.utf8_lines} lines of UTF-8 there are" if bad.utf8_lines else "has"
+            mixed = f"mixed encodings: beside {bad.utf8_lines:,} lines of UTF-8 there are" if bad.utf8_lines else "has"
             text = (
-                f"{bad.first[0].rsplit(':', 2)[0]}: {mixed} {bad.lines} lines that are not UTF-8, first at "
+                f"{bad.first[0].rsplit(':', 2)[0]}: {mixed} {bad.lines:,} lines that are not UTF-8, first at "
                 f"{', '.join(bad.first)} (line:byte); {bad.guess}; convert them, or train with data.errors=replace"
             )
             (verdict.failures if errors == "strict" else verdict.warnings).append(text)
         if found.failure:
             verdict.failures.append(found.failure)
         elif found.role not in ("train", "text") and found.dropped["columns"]:
-            verdict.failures.append(f"{found.name}: {found.dropped['columns']} rows hold no pair; mend them")
+            verdict.failures.append(f"{found.name}: {found.dropped['columns']:,} rows hold no pair; mend them")
         for stretch in found.shifts:
             verdict.warnings.append(
                 f"{found.name}: shifted from line {stretch.first} to line {stretch.last}: there, line N of the source "
@@ -57,15 +61,26 @@ def judge(findings: "Sequence[Findings]", *, errors: str = "strict") -> Verdict:
         for name, least in _MANY.items():
             count = found.problems.get(name, 0)
             if count > least * found.lines:
-                verdict.warnings.append(f"{found.name}: {name}: {count} of {found.lines} pairs")
-        if found.lines and found.duplicates > 0.1 * found.lines:
-            verdict.warnings.append(f"{found.name}: {found.duplicates} of {found.lines} pairs are duplicates")
+                verdict.warnings.append(f"{found.name}: {name}: {count:,} of {found.lines:,} pairs")
+        verdict.warnings.extend(_lost(found))
     trained = [found for found in findings if found.role in ("train", "text")]
     if trained and not any(found.failure for found in trained) and not sum(found.kept for found in trained):
         verdict.failures.append("no training pair is left: the filters drop them all; loosen them, or mend the text")
     if find_spec("py3langid") is None:
         verdict.warnings.append('languages were not looked at: pip install "nmt[language]" for that')
     return verdict
+
+
+def _lost(found: "Findings") -> Iterator[str]:
+    """What there is too little of in the end, and what is kept though it is nothing."""
+    faults = {reason: count for reason, count in found.dropped.items() if count and reason != "duplicate"}
+    if found.role in ("train", "text") and sum(faults.values()) > _MANY_DROPPED * found.lines:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in faults.items())
+        yield f"{found.name}: {sum(faults.values()):,} of {found.lines:,} pairs would be dropped: {reasons}"
+    if found.duplicates > _MANY_DROPPED * found.lines:
+        yield f"{found.name}: {found.duplicates:,} of {found.lines:,} pairs are duplicates"
+    if found.role not in ("train", "text") and (empty := sum(side.empty for side in found.sides)):
+        yield f"{found.name}: {empty:,} empty lines, which are scored too: of a set like this nothing is dropped"
 
 
 def try_recipe(recipe: "Recipe", findings: "Sequence[Findings]", verdict: Verdict) -> Verdict:
@@ -79,9 +94,12 @@ def try_recipe(recipe: "Recipe", findings: "Sequence[Findings]", verdict: Verdic
     try:
         corpora = open_corpora(recipe.data)
         verdict.overlap = corpora.overlaps
-        chars = sum(side.chars.total for found in findings if found.role == "train" for side in found.sides)
-        if chars < _FEW_CHARS * recipe.tokenizer.vocab_size and not recipe.tokenizer.run:
-            built = new_tokenizers(recipe.tokenizer, corpora.train).src.vocab_size
+        sides = [side for found in findings if found.role == "train" for side in found.sides]
+        few = sum(side.chars.total for side in sides) < _FEW_CHARS * recipe.tokenizer.vocab_size
+        different = len(set().union(*(side.letters for side in sides)))
+        if (few or different + _NO_CHARACTERS > recipe.tokenizer.vocab_size) and not recipe.tokenizer.run:
+            tokenizers = new_tokenizers(recipe.tokenizer, corpora.train)
+            built = min(tokenizers.src.vocab_size, tokenizers.tgt.vocab_size)
             if built < recipe.tokenizer.vocab_size:
                 verdict.warnings.append(
                     f"tokenizer.vocab_size is {recipe.tokenizer.vocab_size}, but the training text gives {built} "
@@ -91,5 +109,5 @@ def try_recipe(recipe: "Recipe", findings: "Sequence[Findings]", verdict: Verdic
         verdict.failures.append(str(fault))
     for name, count in verdict.overlap.items():
         if count:
-            verdict.warnings.append(f"{name}: {count} of its source sentences are in the training text too")
+            verdict.warnings.append(f"{name}: {count:,} of its source sentences are in the training text too")
     return verdict
