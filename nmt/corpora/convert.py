@@ -1,54 +1,33 @@
-"""Parallel text from one form into another.
+"""Parallel text from one form into another; the forms themselves are in forms.py, forms_po.py and forms_xml.py.
 
 One process does it: nearly all the time goes into parsing one file from its start to its end, which cannot be shared.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from nmt.corpora.forms import (
-    Entry,
-    FormRules,
-    Report,
-    read_json,
-    read_line_files,
-    read_tsv,
-    write_json,
-    write_line_files,
-    write_tsv,
-)
-from nmt.corpora.forms_po import read_mo, read_po, write_po
-from nmt.corpora.forms_xml import read_tmx, read_xliff, write_tmx, write_xliff
-from nmt.errors import DataError
+from nmt.corpora.forms import Entry, Form, FormRules, Report, line_files
+from nmt.corpora.records import same_file
+from nmt.errors import DataError, OutputError
 
-Reader = Callable[[Path, FormRules], Iterator[Entry]]
-Writer = Callable[[Iterable[Entry], Sequence[BinaryIO], FormRules, Report], None]
-
-
-class Form(NamedTuple):
-    """How a form is read and, if it can be, written, and the suffixes that tell it; no suffix tells line files."""
-
-    read: Reader
-    write: Writer | None
-    suffixes: tuple[str, ...]
-
-
-FORMS = {
-    "lines": Form(read_line_files, write_line_files, ()),
-    "tsv": Form(read_tsv, write_tsv, (".tsv",)),
-    "json": Form(read_json, write_json, (".jsonl", ".json")),
-    "tmx": Form(read_tmx, write_tmx, (".tmx",)),
-    "po": Form(read_po, write_po, (".po", ".pot")),
-    "mo": Form(read_mo, None, (".mo",)),
-    "xliff": Form(read_xliff, write_xliff, (".xlf", ".xliff")),
+# The suffixes that tell a form; none tells line files.
+SUFFIXES: dict[str, tuple[str, ...]] = {
+    "lines": (),
+    "tsv": (".tsv",),
+    "json": (".jsonl", ".json"),
+    "tmx": (".tmx",),
+    "po": (".po", ".pot"),
+    "mo": (".mo",),
+    "xliff": (".xlf", ".xliff"),
 }
+READ_ONLY = ("mo",)
 
 
 def find_form(path: Path) -> str:
     """The form that a name's suffix tells, `.gz` aside; any other name is that of line files."""
-    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
-    return next((name for name, form in FORMS.items() if suffix in form.suffixes), "lines")
+    suffix = Path(path.name.lower().removesuffix(".gz")).suffix
+    return next((name for name, suffixes in SUFFIXES.items() if suffix in suffixes), "lines")
 
 
 def output_files(path: Path, form: str, rules: FormRules) -> list[Path]:
@@ -58,31 +37,53 @@ def output_files(path: Path, form: str, rules: FormRules) -> list[Path]:
     """
     if not path.name:
         raise DataError(f"{path}: a folder; give the name of a file in it")
-    if FORMS[form].write is None:
-        written = ", ".join(name for name, each in FORMS.items() if each.write)
+    if form in READ_ONLY:
+        written = ", ".join(name for name in SUFFIXES if name not in READ_ONLY)
         raise DataError(f"{path}: {form} is read, and not written; the forms to write are {written}")
     if form != "lines":
         return [path]
     return [path.with_name(f"{path.name}.{lang}") for lang in (rules.src_lang, rules.tgt_lang)]
 
 
-def read(path: Path, form: str, rules: FormRules) -> Iterator[Entry]:
-    """Every unit of a file, in order.
+def find_overwritten(source: Path, form: str, outputs: Sequence[Path], rules: FormRules) -> Path | None:
+    """The output that is a file of the source too, which is in this form.
 
-    Raises DataError where the file cannot be read or is not in the form, while it is read.
+    Raises OutputError where more of the source may be lost than can be told when all is read.
     """
-    return FORMS[form].read(path, rules)
+    inputs = line_files(source, rules) if form == "lines" else [source]
+    for file in outputs:
+        part = file.with_name(f"{file.name}.part")
+        if any(same_file(part, given) for given in inputs):
+            raise OutputError(
+                f"{part}: is what is read, and {file} has this name until it is whole; give another name to one of them"
+            )
+    overwritten = next((file for file in outputs if any(same_file(file, given) for given in inputs)), None)
+    pairs_alone = form == "lines" or (form == "tsv" and len(rules.tsv_columns or ()) <= 2)
+    if overwritten and (not pairs_alone or rules.errors != "strict"):
+        raise OutputError(
+            f"{overwritten}: is what is read, and may hold more than is written: other languages, notes, fields, bytes "
+            "that are no text; give another name"
+        )
+    return overwritten
 
 
-def write(entries: Iterable[Entry], form: str, streams: Sequence[BinaryIO], rules: FormRules) -> Report:
+def check_pairs_kept(overwritten: Path, report: Report) -> None:
+    """Raises OutputError where a pair was left out or changed, and would be lost."""
+    for reason, tally in (report.left_out | report.changed).items():
+        raise OutputError(
+            f"{overwritten}: is what is read, and {tally.times} of its rows would be lost ({reason}; first "
+            f"{tally.first}); nothing was written: give another name, or mend these rows"
+        )
+
+
+def write(entries: Iterable[Entry], form: Form, streams: Sequence[BinaryIO], rules: FormRules) -> Report:
     """Every pair of the entries into the files that `output_files` names, and what became of all of them.
 
     Raises DataError where there are units and none gives a pair.
     """
-    write_form = FORMS[form].write
-    assert write_form
+    assert form.write
     report = Report()
-    write_form(report.pairs(entries), streams, rules, report)
+    form.write(report.pairs(entries), streams, rules, report)
     if report.units and not report.written:
         reasons = ", ".join(
             f"{tally.times} {reason} (first {tally.first})" for reason, tally in report.left_out.items()

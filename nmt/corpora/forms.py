@@ -1,18 +1,19 @@
 """What every form of parallel text is read into, and the forms that have a pair a line: line files, TSV, JSON lines.
 
-A reader is `(path, rules) -> entries`; a writer `(entries, streams, rules, report)` takes those that hold a pair.
+A reader is `(path, rules) -> entries`; a writer `(entries, streams, rules, report)` takes those that hold a pair. None
+here needs the extra `documents`.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple
 
 from nmt.data.lines import DecodeErrors, TextFile, read_lines
-from nmt.data.sources import FileSource, SourceRules, find_source
+from nmt.data.sources import FileSource, SourceRules, find_source, json_record
 from nmt.errors import DataError
 
 NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
@@ -39,7 +40,7 @@ class Entry(NamedTuple):
     """A pair and where it stands or, with a `fault`, a unit of the file that gives none.
 
     fields: what else is known of it: "context", "id" and "location" where the form has them; of JSON all there is.
-    form: which plural form of its unit it is.
+    form: which plural form of its unit it is. chosen: what was taken of several that could be meant.
     """
 
     where: str
@@ -48,6 +49,7 @@ class Entry(NamedTuple):
     fault: str = ""
     fields: Mapping[str, Any] = NO_FIELDS
     form: int = 0
+    chosen: tuple[str, ...] = ()
 
 
 class Tally(NamedTuple):
@@ -59,7 +61,7 @@ class Tally(NamedTuple):
 
 @dataclass
 class Report:
-    """What became of all units. left_out, changed: reason -> how often.
+    """What became of all units. left_out, changed, chosen: reason -> how often.
 
     units + plurals (the forms of a unit beside its first) = written + all that was left out.
     """
@@ -69,6 +71,7 @@ class Report:
     written: int = 0
     left_out: dict[str, Tally] = field(default_factory=dict)
     changed: dict[str, Tally] = field(default_factory=dict)
+    chosen: dict[str, Tally] = field(default_factory=dict)
 
     def pairs(self, entries: Iterable[Entry]) -> Iterator[Entry]:
         """Those that hold a pair; all are counted."""
@@ -79,6 +82,8 @@ class Report:
                 self.leave_out(entry.fault, entry.where)
                 continue
             self.written += 1
+            for what in entry.chosen:
+                _count(self.chosen, what, entry.where)
             yield entry
 
     def refuse(self, reason: str, entry: Entry) -> None:
@@ -95,6 +100,13 @@ class Report:
         _count(self.changed, what, where)
 
 
+class Form(NamedTuple):
+    """How a form is read and, if it can be, written."""
+
+    read: Callable[[Path, FormRules], Iterator[Entry]]
+    write: Callable[[Iterable[Entry], Sequence[BinaryIO], FormRules, Report], None] | None
+
+
 def _count(tallies: dict[str, Tally], reason: str, where: str) -> None:
     times, first = tallies.get(reason, Tally(0, where))
     tallies[reason] = Tally(times + 1, first)
@@ -103,6 +115,11 @@ def _count(tallies: dict[str, Tally], reason: str, where: str) -> None:
 def read_line_files(path: Path, rules: FormRules) -> Iterator[Entry]:
     """The lines of NAME.src_lang and NAME.tgt_lang, as a recipe names them."""
     return _rows(find_source(str(path), _source_rules(rules)), rules)
+
+
+def line_files(path: Path, rules: FormRules) -> list[Path]:
+    """The two files that are read. Raises DataError where one is not there."""
+    return [file.path for file in find_source(str(path), _source_rules(rules)).files]
 
 
 def read_tsv(path: Path, rules: FormRules) -> Iterator[Entry]:
@@ -130,18 +147,20 @@ def read_json(path: Path, rules: FormRules) -> Iterator[Entry]:
     langs = rules.src_lang, rules.tgt_lang
     for number, line in enumerate(read_lines(path, errors=rules.errors), start=1):
         where = f"{path}:{number}"
+        record = json_record(line, where, first=number == 1)
         try:
-            record = json.loads(line)
             text = json.dumps(record, ensure_ascii=False)
             text.encode()
+        except RecursionError as fault:
+            raise DataError(
+                f"{where}: nested too deep to be written again; one flat object a line is wanted"
+            ) from fault
         except UnicodeEncodeError as fault:
             if rules.errors == "strict":
                 raise DataError(
                     f"{where}: half of a surrogate pair (\\uD800 to \\uDFFF); mend it, or read on with errors=replace"
                 ) from fault
             record = json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
-        except (ValueError, RecursionError) as fault:
-            raise DataError(f"{where}: not JSON ({fault}); one object a line is wanted") from fault
         record = record if isinstance(record, dict) else {}
         nested = isinstance(record.get("translation"), dict)
         texts = record["translation"] if nested else record
@@ -192,3 +211,10 @@ def _flat(text: str, entry: Entry, report: Report) -> str:
 
 def _mark(line: str) -> str:
     return "\ufeff" if line.startswith("\ufeff") else ""
+
+
+LINE_FORMS = {
+    "lines": Form(read_line_files, write_line_files),
+    "tsv": Form(read_tsv, write_tsv),
+    "json": Form(read_json, write_json),
+}

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from translate.storage.pypo import PoWrapper, pounit
 
-from nmt.corpora.forms import Entry, FormRules, Report
+from nmt.corpora.forms import Entry, Form, FormRules, Report
 from nmt.corpora.forms_xml import swapped_sides, xml_text
 from nmt.data.stores import open_store
 
@@ -109,3 +109,6 @@ def write_po(entries: Iterable[Entry], streams: Sequence[BinaryIO], rules: FormR
         for place in str(entry.fields.get("location") or "").split():
             unit.addlocation(place)
         streams[0].write(f"\n{unit}".encode())
+
+
+PO_FORMS = {"po": Form(read_po, write_po), "mo": Form(read_mo, None)}

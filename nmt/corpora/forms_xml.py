@@ -10,12 +10,14 @@ from typing import Any, BinaryIO
 
 from lxml import etree
 
-from nmt.corpora.forms import Entry, FormRules, Report
+from nmt.corpora.forms import Entry, Form, FormRules, Report
 from nmt.data.stores import XML_LANG, find_language, open_store, same_language, unpacked_blocks, xml_elements
 from nmt.errors import DataError
 
 # The states of XLIFF 1.2 and 2 that ask for more work; any other counts as finished.
 _UNFINISHED = re.compile("new|initial|needs-.*")
+# A language, or one of its regions, which may differ in spelling and words; where they differ in script, in all.
+_REGIONAL = re.compile("(?!(?:az|ku|mn|pa|sr|uz|zh)(?:[-_]|$))[a-z]{2,3}(?:[-_](?:[a-z]{2}|[0-9]{3}))?", re.IGNORECASE)
 _XLIFF = "urn:oasis:names:tc:xliff:document:1.2"
 _XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,11 +29,14 @@ _FIELDS = ("context", "location", "source")
 def read_tmx(path: Path, rules: FormRules) -> Iterator[Entry]:
     """The translation units of a TMX, each language found by its tag: "de" means de-DE too.
 
+    Of several regions of a language in one unit (en-US, en-GB) the one is taken that is just what was asked for, else
+    the one that came first in the file; that is told. Variants in other scripts (zh-CN, zh-TW) must be named.
+
     Raises:
-        DataError: as `open_store`; also where several variants of a wanted language are in one unit, or no unit has
-            the two.
+        DataError: as `open_store`; also where such variants of a wanted language are in one unit, or a wanted language
+            is in none.
     """
-    known: dict[str, None] = {}
+    known: dict[str, str] = {}
     found = False
     for unit in xml_elements(unpacked_blocks(path), str(path), root="tmx", tag="tu"):
         where = f"{path}:{unit.sourceline}"
@@ -39,26 +44,37 @@ def read_tmx(path: Path, rules: FormRules) -> Iterator[Entry]:
         for variant in unit.iterchildren("{*}tuv"):
             segment = variant.find("{*}seg")
             if segment is not None:
-                segments.setdefault(variant.get(XML_LANG) or variant.get("lang") or "", []).append(segment)
-        known.update(dict.fromkeys(segments))
-        entry = _tmx_entry(segments, where, rules)
+                tag = variant.get(XML_LANG) or variant.get("lang") or ""
+                spelled = known.setdefault(tag.casefold().replace("_", "-"), tag)
+                segments.setdefault(spelled, []).append(segment)
+        in_order = {tag: segments[tag] for tag in known.values() if tag in segments}
+        entry = _tmx_entry(in_order, where, rules)
         found = found or not entry.fault
         yield entry if entry.fault else entry._replace(fields=_tmx_fields(unit))
     if known and not found:
         for lang in (rules.src_lang, rules.tgt_lang):
-            find_language(lang, list(known), str(path))
+            if not any(same_language(lang, tag) for tag in known):
+                find_language(lang, list(known.values()), str(path))
 
 
 def _tmx_entry(segments: dict[str, list[etree._Element]], where: str, rules: FormRules) -> Entry:
-    texts = []
+    """segments: of each language tag, in the order in which the file has them."""
+    texts: list[str] = []
+    chosen: list[str] = []
     for lang in (rules.src_lang, rules.tgt_lang):
-        if not any(same_language(lang, tag) for tag in segments):
+        tags = [tag for tag in segments if same_language(lang, tag)]
+        if not tags:
             return Entry(where, fault=f"no text in {lang}")
-        choice = segments[find_language(lang, list(segments), where)]
-        if len(choice) > 1:
+        exact = any(same_language(tag, lang) for tag in tags)
+        if exact or len(tags) == 1 or not all(map(_REGIONAL.fullmatch, tags)):
+            tag = find_language(lang, tags, where)
+        else:
+            tag = tags[0]
+            chosen.append(f"{tag} for {lang}, beside {', '.join(tags[1:])}")
+        if len(segments[tag]) > 1:
             return Entry(where, fault=f"several texts in {lang}")
-        texts.append(str(_TEXT(choice[0])))
-    return Entry(where, texts[0], texts[1])
+        texts.append(str(_TEXT(segments[tag][0])))
+    return Entry(where, texts[0], texts[1], chosen=tuple(chosen))
 
 
 def _tmx_fields(unit: etree._Element) -> dict[str, str]:
@@ -209,3 +225,6 @@ def xml_text(text: str, entry: Entry, report: Report) -> str:
     if dropped:
         report.change("control character dropped", entry.where)
     return clean
+
+
+XML_FORMS = {"tmx": Form(read_tmx, write_tmx), "xliff": Form(read_xliff, write_xliff)}

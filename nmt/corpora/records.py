@@ -78,10 +78,15 @@ def output_files(output: Path, sources: Sequence[FileSource], rules: SourceRules
 def check_output(output: Path, sources: Sequence[FileSource]) -> None:
     """Raises OutputError where the output is a file that is read, or no file."""
     for given in (file.path for source in sources for file in source.files):
-        if given.resolve() == output.resolve() or (output.exists() and output.samefile(given)):
+        if same_file(output, given):
             raise OutputError(f"{output}: is what is read, and would be overwritten; give another name")
     if output.exists() and not output.is_file():
         raise OutputError(f"{output}: not a file, so it cannot be replaced by one; give another name")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether the two are one file, by whatever names; neither need be there."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 class Writer:

@@ -145,6 +145,12 @@ def _not_found(name: str, rules: SourceRules, choices: list[list[Path]], chosen:
     wanted = " and ".join(" or ".join(str(file) for file in choice) for choice in choices)
     if chosen:
         return f"{name}: only {chosen[0]} is there; wanted are {wanted}: add the other side"
+    form = Path(name.lower().removesuffix(".gz")).suffix
+    if form in _EXCHANGED and _is_there(rules.folder / name):
+        return (
+            f"{name}: a {form} file is not read as it is; write its pairs into another one with "
+            f"`nmt data convert {rules.folder / name} NAME.jsonl`, and name that"
+        )
     folder = (rules.folder / name).parent
     try:
         entries = {entry.name for entry in folder.iterdir()}
@@ -201,14 +207,28 @@ def _read_tsv(files: tuple[TextFile, ...], rules: SourceRules) -> Iterator[Row]:
 def _read_json(files: tuple[TextFile, ...], rules: SourceRules) -> Iterator[Row]:
     for number, line in enumerate(files[0].lines(rules.errors), start=1):
         where = f"{files[0].shown}:{number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as fault:
-            raise DataError(f"{where}: not JSON ({fault}); one object a line is wanted") from fault
-        yield _row(where, record, rules)
+        yield _row(where, json_record(line, where, first=number == 1), rules)
+
+
+def json_record(line: str, where: str, *, first: bool) -> Any:
+    """What a line of JSON holds. Raises DataError if it is broken, or as the `first` begins an array of all records."""
+    array = first and line.lstrip().startswith("[")
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as broken:
+        fault = _ARRAY if array else f"not JSON ({broken}); one object a line is wanted"
+        raise DataError(f"{where}: {fault}") from broken
+    if array and any(isinstance(one, dict) for one in record):
+        raise DataError(f"{where}: {_ARRAY}")
+    return record
 
 
 _KINDS = {".tsv": "tsv", ".jsonl": "json", ".json": "json"}
+_ARRAY = (
+    "a JSON array of all records, but JSON lines are wanted, an object each; "
+    "`jq -c '.[]' ARRAY.json > LINES.jsonl` makes them"
+)
+_EXCHANGED = (".po", ".pot", ".mo", ".tmx", ".xlf", ".xliff")
 _READERS: dict[str, Callable[[tuple[TextFile, ...], SourceRules], Iterator[Row]]] = {
     "two files": _read_two_files,
     "tsv": _read_tsv,

@@ -62,10 +62,39 @@ def test_each_pair_is_kept_as_it_was_or_counted_under_the_first_rule_that_it_bre
     places = [f"{tmp_path / 'in.jsonl'}:{number}" for number, reason in enumerate(reasons, 1) if reason != "kept"]
     assert [row["reason"] for row in dropped] == [reason for reason in reasons if reason != "kept"]
     assert [row["where"] for row in dropped] == places
+    assert dropped[0]["raw"] == rows[0]
+    assert dropped[0]["fault"].startswith('no text for "en"')
+    assert list(dropped[1].items())[2:] == [("src", ""), ("tgt", "A dog.")]
     for reason, samples in report["samples"].items():
         (sample,) = samples
         line = int(sample["where"].rpartition(":")[2])
         assert reasons[line - 1] == reason
+
+
+def test_blank_sides_are_empty_and_spaces_around_a_side_do_not_count(tmp_path: Path) -> None:
+    blank = [("", "A dog."), ("Ein Hund.", ""), ("  ", "A dog."), ("Ein Hund.", "\t\u3000"), (" ", "\xa0")]
+    good = ("   Ein Haus   ", "\u2003A house")
+    kept, report = cleaned(tmp_path, [record(pair) for pair in [*blank, good]], "--max-chars", 8)
+    assert report["dropped"]["empty"] == len(blank)
+    assert kept == [record(good)]
+
+
+def test_samples_are_from_all_over_in_order_and_the_same_in_whatever_order_the_pairs_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"{chr(97 + number % 26)}{chr(97 + number // 26)}" for number in range(150)]
+    rows = [record((f"Das Haus {word} steht da", f"The house {word} is there")) for word in words]
+    found = []
+    for order in (rows, rows[::-1]):
+        samples = cleaned(tmp_path, order, "--samples", 5)[1]["samples"]["kept"]
+        lines = [int(sample["where"].rpartition(":")[2]) for sample in samples]
+        assert lines == sorted(lines)
+        assert max(lines) > 15
+        assert [record((sample["src"], sample["tgt"])) for sample in samples] == [order[line - 1] for line in lines]
+        found.append({sample["src"] for sample in samples})
+        monkeypatch.setattr(table, "_BATCH_PAIRS", 10)
+    assert found[0] == found[1]
+    assert len(found[0]) == 5
 
 
 def test_the_table_says_what_went_where_and_samples_have_their_lines(tmp_path: Path) -> None:

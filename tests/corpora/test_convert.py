@@ -2,16 +2,21 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmt.corpora.convert import FORMS, find_form, output_files, read, write
-from nmt.corpora.forms import Entry, FormRules, Report
-from nmt.errors import DataError
+from nmt.cli.data.convert import _FORMS
+from nmt.corpora.convert import SUFFIXES, find_form, find_overwritten, output_files, write
+from nmt.corpora.forms import LINE_FORMS, Entry, FormRules, Report
+from nmt.corpora.forms_po import PO_FORMS
+from nmt.corpora.forms_xml import XML_FORMS
+from nmt.errors import DataError, OutputError
 
+FORMS = LINE_FORMS | PO_FORMS | XML_FORMS
 RULES = FormRules(src_lang="de", tgt_lang="en")
 WRITTEN = [name for name, form in FORMS.items() if form.write]
 KEEP_EMPTY = ["lines", "tsv", "json", "tmx"]
@@ -50,13 +55,13 @@ def entries(pairs: Sequence[Pair]) -> list[Entry]:
 def through(given_entries: Sequence[Entry], form: str, folder: Path, rules: FormRules = RULES) -> list[Entry]:
     """What is read again from a file that they were written to."""
     write_into(given_entries, form, folder, rules)
-    return list(read(folder / "file", form, rules))
+    return list(FORMS[form].read(folder / "file", rules))
 
 
 def write_into(given_entries: Sequence[Entry], form: str, folder: Path, rules: FormRules = RULES) -> Report:
     files = output_files(folder / "file", form, rules)
     streams = [io.BytesIO() for _ in files]
-    report = write(iter(given_entries), form, streams, rules)
+    report = write(iter(given_entries), FORMS[form], streams, rules)
     for file, stream in zip(files, streams, strict=True):
         file.write_bytes(stream.getvalue())
     return report
@@ -99,7 +104,7 @@ def test_empty_texts_are_kept_or_counted(tmp_path_factory: pytest.TempPathFactor
         except DataError:  # none of them could be written
             continue
         kept = Report()
-        list(kept.pairs(read(folder / "file", form, RULES)))
+        list(kept.pairs(FORMS[form].read(folder / "file", RULES)))
         assert report.units == len(pairs) == report.written + sum(each.times for each in report.left_out.values())
         assert kept.units == report.written == kept.written + sum(each.times for each in kept.left_out.values())
 
@@ -115,7 +120,7 @@ def test_breaks_and_tabs_stay_or_become_spaces_and_are_counted(
     flat = [tuple(side.replace("\r\n", " ").replace("\r", " ").replace("\n", " ") for side in pair) for pair in pairs]
     assert pairs_of(through(entries(pairs), "lines", folder)) == flat
     report = write_into(entries(pairs), "tsv", folder)
-    assert pairs_of(list(read(folder / "file", "tsv", RULES))) == [
+    assert pairs_of(list(FORMS["tsv"].read(folder / "file", RULES))) == [
         (src.replace("\t", " "), tgt.replace("\t", " ")) for src, tgt in flat
     ]
     tabs = sum("\t" in src + tgt for src, tgt in pairs)
@@ -128,7 +133,7 @@ def test_breaks_and_tabs_stay_or_become_spaces_and_are_counted(
 def test_what_xml_cannot_hold_is_dropped_and_counted(tmp_path: Path, form: str) -> None:
     pairs = [("a\x00b\x1b", "c\ufffe"), ("d", "e"), ("\x0cf", "g")]
     report = write_into(entries(pairs), form, tmp_path)
-    assert pairs_of(list(read(tmp_path / "file", form, RULES))) == [("ab", "c"), ("d", "e"), ("f", "g")]
+    assert pairs_of(list(FORMS[form].read(tmp_path / "file", RULES))) == [("ab", "c"), ("d", "e"), ("f", "g")]
     assert report.changed["control character dropped"] == (3, "given:1")
 
 
@@ -162,7 +167,7 @@ def test_json_keeps_all_fields(tmp_path: Path) -> None:
 def test_a_source_that_comes_again_is_told_apart_in_po(tmp_path: Path) -> None:
     twice = [Entry("x:1", "a", "b"), Entry("x:2", "a", "c"), Entry("x:3", "a", "c", fields={"context": "k"})]
     assert write_into(twice, "po", tmp_path).changed == {"source again, told apart by a context": (1, "x:2")}
-    found = list(read(tmp_path / "file", "po", RULES))
+    found = list(FORMS["po"].read(tmp_path / "file", RULES))
     assert pairs_of(found) == [("a", "b"), ("a", "c"), ("a", "c")]
     assert [entry.fields.get("context", "") for entry in found] == ["", "#2", "k"]
 
@@ -172,18 +177,21 @@ def test_every_unit_is_counted_once() -> None:
     given_entries = [
         Entry("x:1", "a", "b"),
         Entry("x:1", "c", "d", form=1),
-        Entry("x:2", fault="fuzzy"),
+        Entry("x:2", fault="fuzzy", chosen=("no pair",)),
         Entry("x:3", fault="untranslated", form=1),
         Entry("x:4", fault="fuzzy"),
+        Entry("x:5", "e", "f", chosen=("en-US for en",)),
+        Entry("x:6", "g", "h", chosen=("en-US for en", "de-DE for de")),
     ]
-    assert pairs_of(list(report.pairs(given_entries))) == [("a", "b"), ("c", "d")]
-    assert (report.units, report.plurals, report.written) == (3, 2, 2)
+    assert pairs_of(list(report.pairs(given_entries))) == [("a", "b"), ("c", "d"), ("e", "f"), ("g", "h")]
+    assert (report.units, report.plurals, report.written) == (5, 2, 4)
+    assert report.chosen == {"en-US for en": (2, "x:5"), "de-DE for de": (1, "x:6")}
     assert report.left_out == {"fuzzy": (2, "x:2"), "untranslated": (1, "x:3")}
 
 
 def test_no_pair_at_all_is_said() -> None:
     with pytest.raises(DataError, match=r"no pair in 2 units: 2 fuzzy \(first x:2\); are these the languages"):
-        write([Entry("x:2", fault="fuzzy"), Entry("x:3", fault="fuzzy")], "tsv", [io.BytesIO()], RULES)
+        write([Entry("x:2", fault="fuzzy"), Entry("x:3", fault="fuzzy")], FORMS["tsv"], [io.BytesIO()], RULES)
 
 
 def test_an_empty_file_is_converted_to_one(tmp_path: Path) -> None:
@@ -198,6 +206,8 @@ def test_an_empty_file_is_converted_to_one(tmp_path: Path) -> None:
         ("a.tsv/train", "lines"),
         ("train.v1", "lines"),
         ("x.TSV", "tsv"),
+        ("x.po.gz", "po"),
+        ("X.PO.GZ", "po"),
         ("x.jsonl", "json"),
         ("x.json.gz", "json"),
         ("x.tmx.gz", "tmx"),
@@ -208,6 +218,12 @@ def test_an_empty_file_is_converted_to_one(tmp_path: Path) -> None:
 )
 def test_the_suffix_tells_the_form(name: str, form: str) -> None:
     assert find_form(Path(name)) == form
+
+
+def test_each_form_has_a_name_suffixes_and_a_reader() -> None:
+    assert list(_FORMS) == list(SUFFIXES)
+    assert set(SUFFIXES) == set(FORMS)
+    assert [name for name, form in FORMS.items() if form.write is None] == ["mo"]
 
 
 def test_line_files_are_named_as_in_a_recipe() -> None:
@@ -224,3 +240,34 @@ def test_json_is_written_as_the_other_tools_write_it(tmp_path: Path) -> None:
     text = (tmp_path / "file").read_text(encoding="utf-8")
     assert text == '{"translation": {"de": "ä\\n", "en": "b"}, "source": "s"}\n'
     assert json.loads(text)["translation"]["de"] == "ä\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "form", "output", "rules", "said"),
+    [
+        ("a.tsv", "tsv", "b.tsv", RULES, None),
+        ("a.tsv", "tsv", "a.tsv", RULES, ""),
+        ("a.tsv", "tsv", "link.tsv", RULES, ""),
+        ("lines", "lines", "lines.en", RULES, ""),
+        ("lines", "lines", "lines.fr", RULES, None),
+        ("a.tsv", "po", "b.po", RULES, None),
+        ("a.tsv", "po", "a.tsv", RULES, "may hold more than is written: other languages, notes"),
+        ("a.tsv", "json", "a.tsv", RULES, "may hold more than is written"),
+        ("a.tsv", "tsv", "a.tsv", replace(RULES, tsv_columns=("en", "de", "fr")), "may hold more than is written"),
+        ("a.tsv", "tsv", "a.tsv", replace(RULES, tsv_columns=("en", "de")), ""),
+        ("a.tsv", "tsv", "a.tsv", replace(RULES, errors="replace"), "bytes that are no text; give another name"),
+        ("b.tsv.part", "tsv", "b.tsv", RULES, "b.tsv has this name until it is whole; give another name"),
+    ],
+)
+def test_what_is_read_is_written_over_only_where_no_more_than_pairs_is_in_it(
+    tmp_path: Path, source: str, form: str, output: str, rules: FormRules, said: str | None
+) -> None:
+    for name in ("a.tsv", "lines.de", "lines.en", "b.tsv.part"):
+        (tmp_path / name).write_text("a\tb\n")
+    (tmp_path / "link.tsv").symlink_to("a.tsv")
+    if said:
+        with pytest.raises(OutputError, match=said):
+            find_overwritten(tmp_path / source, form, [tmp_path / output], rules)
+    else:
+        found = find_overwritten(tmp_path / source, form, [tmp_path / "new", tmp_path / output], rules)
+        assert found == (None if said is None else tmp_path / output)

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from toy_run import nmt
 
+from nmt.cli.extras import EXTRAS
+
 LANGS = ("--src-lang", "de", "--tgt-lang", "en")
 PO = """msgid ""
 msgstr "Language: de\\n"
@@ -56,6 +58,25 @@ def test_fuzzy_ones_are_kept_where_asked_for(po: Path) -> None:
     assert "ja\tno\n" in po.with_name("y.tsv").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("form", ["tsv", "json", "lines"])
+def test_bytes_that_are_no_text_are_refused_or_replaced(tmp_path: Path, form: str) -> None:
+    content = {"tsv": b"a\xff\tb\n", "json": b'{"de": "a\xff", "en": "b"}\n', "lines": b"a\xff\n"}[form]
+    (tmp_path / ("x.de" if form == "lines" else "x")).write_bytes(content)
+    (tmp_path / "x.en").write_bytes(b"b\n")
+    args = ("data", "convert", tmp_path / "x", tmp_path / "y.tsv", *LANGS, "--from", form)
+    refused = nmt(*args)
+    assert (refused.code, "byte 0xFF is not UTF-8 here" in refused.err) == (1, True)
+    assert nmt(*args, "--errors", "replace").code == 0
+    assert (tmp_path / "y.tsv").read_text(encoding="utf-8") == "a\ufffd\tb\n"
+
+
+def test_the_columns_of_a_tsv_may_be_named(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text("a\tnote\tb\n")
+    done = nmt("data", "convert", tmp_path / "x.tsv", tmp_path / "y", *LANGS, "--tsv-columns", "en,note,de")
+    assert done.code == 0, done.err
+    assert [(tmp_path / f"y.{lang}").read_text() for lang in ("de", "en")] == ["b\n", "a\n"]
+
+
 def test_forms_may_be_named_and_packed(po: Path) -> None:
     odd = po.rename(po.with_name("catalogue"))
     out = po.with_name("y.tmx.gz")
@@ -87,19 +108,68 @@ def test_it_may_write_over_what_it_reads(po: Path) -> None:
     assert tsv.read_text().count('{"translation": {"de": "a", "en": "b"}}\n') == 9
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a\tb\nc\nd\te\nf\n", "2 of its rows would be lost (1 tab-separated columns, but 2 are wanted; first {}:2)"),
+        ("a\tb\nc\rd\te\n", "1 of its rows would be lost (line break made a space; first {}:2)"),
+        ("a\n", "no pair in 1 units"),
+    ],
+)
+def test_it_writes_over_what_it_reads_only_where_nothing_is_lost(tmp_path: Path, content: str, said: str) -> None:
+    tsv = tmp_path / "y.tsv"
+    tsv.write_bytes(content.encode())
+    done = nmt("data", "convert", tsv, tsv, *LANGS)
+    assert done.code == 1
+    assert said.format(tsv) in done.err
+    assert tsv.read_bytes() == content.encode()
+    assert [file.name for file in tmp_path.iterdir()] == ["y.tsv"]
+
+
+def test_a_catalogue_is_never_written_over(po: Path) -> None:
+    po.with_name("sub").mkdir()
+    for odd in (po, po.with_name("sub") / ".." / "x.po"):
+        done = nmt("data", "convert", po, odd, *LANGS, "--fuzzy")
+        assert done.code == 1
+        assert "is what is read, and may hold more than is written" in done.err
+    assert po.read_text(encoding="utf-8") == PO
+
+
+def test_what_was_chosen_is_in_the_table(tmp_path: Path) -> None:
+    text = '<tuv xml:lang="{}"><seg>{}</seg></tuv>'
+    units = [("de", "en-GB", "en-US"), ("de", "en-US", "en-GB")]
+    body = "".join(f"<tu>{''.join(map(text.format, langs, 'abc'))}</tu>" for langs in units)
+    tmx = tmp_path / "x.tmx"
+    tmx.write_text(f'<tmx version="1.4"><header/><body>{body}</body></tmx>')
+    done = nmt("data", "convert", tmx, tmp_path / "y.tsv", *LANGS)
+    assert done.code == 0, done.err
+    assert (tmp_path / "y.tsv").read_text() == "a\tb\na\tc\n"
+    assert "chosen: en-GB for en, beside en-US 2" in " ".join(done.text.split())
+
+
 def test_two_languages_are_wanted(po: Path) -> None:
     done = nmt("data", "convert", po, po.with_name("y.tsv"), "--src-lang", "de", "--tgt-lang", "de")
     assert done.code == 2
     assert "--src-lang and --tgt-lang are both de; name two languages" in done.err
 
 
-def test_a_missing_library_is_named_with_what_installs_it(po: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith(("nmt.corpora", "nmt.data.stores", "translate"))]:
+def test_a_library_is_missed_only_by_the_forms_that_need_it(po: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reloaded = ("nmt.corpora", "nmt.data.stores", *EXTRAS["documents"])
+    for name in [name for name in sys.modules if name.startswith(reloaded)]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "translate", None)
-    done = nmt("data", "convert", po, po.with_name("y.tsv"), *LANGS)
-    assert done.code == 1
-    assert 'translate is missing: `nmt data convert` needs pip install "nmt[doc' in done.err
+    for name in EXTRAS["documents"]:
+        monkeypatch.setitem(sys.modules, name, None)
+    for out in ("y.tsv", "y.jsonl"):
+        done = nmt("data", "convert", po, po.with_name(out), *LANGS)
+        assert done.code == 1
+        assert 'is missing: `nmt data convert` with po needs pip install "nmt[documents]"' in done.err
+    po.with_name("y.tsv").write_text("a\tb\n")
+    done = nmt("data", "convert", po.with_name("y.tsv"), po.with_name("y.tmx"), *LANGS)
+    assert "`nmt data convert` with tmx needs pip" in done.err
+    for source, out in (("y.tsv", "y.jsonl"), ("y.jsonl", "y"), ("y", "z.tsv.gz")):
+        done = nmt("data", "convert", po.with_name(source), po.with_name(out), *LANGS)
+        assert done.code == 0, done.err
+    assert gzip.decompress(po.with_name("z.tsv.gz").read_bytes()) == b"a\tb\n"
 
 
 @pytest.mark.slow
@@ -107,12 +177,15 @@ def test_a_tmx_of_any_size_takes_the_same_memory(tmp_path: Path) -> None:
     code = """
 import io, resource, sys
 from pathlib import Path
-from nmt.corpora.convert import *
+from nmt.corpora.convert import write
+from nmt.corpora.forms import Entry, FormRules
+from nmt.corpora.forms_xml import XML_FORMS
 rules = FormRules(src_lang="de", tgt_lang="en")
 path = Path(sys.argv[1])
 with path.open("wb") as stream:
-    write((Entry("x", f"ein Satz {n}", f"a sentence {n}") for n in range(int(sys.argv[2]))), "tmx", [stream], rules)
-print(sum(1 for _ in read(path, "tmx", rules)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    entries = (Entry("x", f"ein Satz {n}", f"a sentence {n}") for n in range(int(sys.argv[2])))
+    write(entries, XML_FORMS["tmx"], [stream], rules)
+print(sum(1 for _ in XML_FORMS["tmx"].read(path, rules)), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     found = []
     for units in (2_000, 200_000):

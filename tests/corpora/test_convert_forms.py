@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from nmt.corpora.convert import read
-from nmt.corpora.forms import Entry, FormRules
+from nmt.corpora.forms import LINE_FORMS, Entry, FormRules
+from nmt.corpora.forms_po import PO_FORMS
+from nmt.corpora.forms_xml import XML_FORMS
 from nmt.errors import DataError
 
+FORMS = LINE_FORMS | PO_FORMS | XML_FORMS
 RULES = FormRules(src_lang="de", tgt_lang="en")
 BACK = FormRules(src_lang="en", tgt_lang="de")
 HEADER = 'msgid ""\nmsgstr "Language: de\\nPlural-Forms: {};\\n"\n\n'
@@ -16,7 +18,7 @@ def entries(folder: Path, name: str, content: str | bytes, rules: FormRules = BA
     path = folder / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     form = "lines" if name.endswith(rules.src_lang) else Path(name).suffix[1:].replace("xlf", "xliff")
-    return list(read(path, form, rules))
+    return list(FORMS[form].read(path, rules))
 
 
 def pairs(found: list[Entry]) -> list[tuple[str, str]]:
@@ -112,16 +114,50 @@ def test_two_languages_are_taken_from_a_tmx_of_many(tmp_path: Path) -> None:
         entries(tmp_path, "x.tmx", content, FormRules(src_lang="it", tgt_lang="en"))
 
 
-def test_a_variant_must_be_named_where_there_are_several(tmp_path: Path) -> None:
-    content = tmx({"en": "a", "de-DE": "b", "de-AT": "c"})
-    with pytest.raises(DataError, match=r"x\.tmx:1: de could be any of de-DE, de-AT; name the one that is meant"):
-        entries(tmp_path, "x.tmx", content)
-    assert pairs(entries(tmp_path, "x.tmx", content, FormRules(src_lang="en", tgt_lang="de-at"))) == [("a", "c")]
+def test_of_several_regions_the_one_asked_for_or_else_the_first_of_the_file_is_taken_and_told(tmp_path: Path) -> None:
+    content = tmx(
+        {"en": "a", "de-AT": "1"},
+        {"en": "b", "de-DE": "2", "de_at": "3", "de-419": "4"},
+        {"en": "c", "de-DE": "5", "de-CH": "6"},
+        {"en": "d", "de-CH": "7", "de-DE": "8", "de": "9"},
+        {"en": "e", "de-CH": "10", "de-DE": "11"},
+    )
+    found = entries(tmp_path, "x.tmx", content)
+    assert pairs(found) == [("a", "1"), ("b", "3"), ("c", "5"), ("d", "9"), ("e", "11")]
+    assert [entry.chosen for entry in found] == [
+        (),
+        ("de-AT for de, beside de-DE, de-419",),
+        ("de-DE for de, beside de-CH",),
+        (),
+        ("de-DE for de, beside de-CH",),
+    ]
+    named = entries(tmp_path, "x.tmx", content, FormRules(src_lang="en", tgt_lang="de-ch"))
+    assert pairs(named) == [("c", "6"), ("d", "7"), ("e", "10")]
+    assert not any(entry.chosen for entry in named)
+
+
+OTHER_THAN_REGIONS = [("zh-CN", "zh-TW"), ("zh-Hans", "zh-Hant"), ("sr_RS", "sr_Latn_RS"), ("pt-BR", "pt-x-a")]
+
+
+@pytest.mark.parametrize("tags", OTHER_THAN_REGIONS)
+def test_variants_that_differ_in_more_than_the_region_must_be_named(tmp_path: Path, tags: tuple[str, str]) -> None:
+    content = tmx({"en": "a", tags[0]: "b", tags[1]: "c"})
+    lang = tags[0][:2]
+    with pytest.raises(DataError, match=rf"x\.tmx:1: {lang} could be any of {', '.join(tags)}; name the one that is"):
+        entries(tmp_path, "x.tmx", content, FormRules(src_lang="en", tgt_lang=lang))
+    assert pairs(entries(tmp_path, "x.tmx", content, FormRules(src_lang="en", tgt_lang=tags[1]))) == [("a", "c")]
+
+
+def test_languages_that_are_never_in_one_unit_are_no_fault_of_their_names(tmp_path: Path) -> None:
+    found = entries(tmp_path, "x.tmx", tmx({"en-US": "a", "en-GB": "b"}, {"de-DE": "c"}))
+    assert [fault for _, fault in faults(found)] == ["no text in de", "no text in en"]
 
 
 def test_two_texts_in_one_language_are_no_pair(tmp_path: Path) -> None:
     content = tmx({"en": "a", "de": "b"}).replace("</tu>", '<tuv xml:lang="de"><seg>c</seg></tuv></tu>')
     assert faults(entries(tmp_path, "x.tmx", content)) == [("x.tmx:1", "several texts in de")]
+    other_letters = content.replace('"de"', '"DE"', 1)
+    assert faults(entries(tmp_path, "x.tmx", other_letters)) == [("x.tmx:1", "several texts in de")]
 
 
 def test_the_text_of_a_tmx_keeps_what_codes_hold_and_not_its_comments(tmp_path: Path) -> None:
@@ -181,11 +217,24 @@ def test_json_of_either_shape_is_read(tmp_path: Path) -> None:
 def test_broken_json_is_told_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"x\.json:2: not JSON"):
         entries(tmp_path, "x.json", '{"de": "a", "en": "b"}\n{"de"\n')
+    with pytest.raises(DataError, match=r"x\.json:1: a JSON array of all records, but JSON lines are wanted"):
+        entries(tmp_path, "x.json", '[{"de": "a", "en": "b"}]\n')
     half = '{"de": "a\\ud800", "en": "b"}\n'
     with pytest.raises(DataError, match=r"x\.json:1: half of a surrogate pair"):
         entries(tmp_path, "x.json", half, RULES)
     replaced = entries(tmp_path, "x.json", half, FormRules(src_lang="de", tgt_lang="en", errors="replace"))
     assert pairs(replaced) == [("a\ufffd", "b")]
+
+
+def test_json_that_is_nested_too_deep_is_told_or_read(tmp_path: Path) -> None:
+    """At some depth the parser gives what no longer can be written."""
+    said = set()
+    for depth in range(880, 1000):
+        try:
+            entries(tmp_path, "x.json", '{"de": "a", "en": "b", "x": ' + "[" * depth + "]" * depth + "}\n")
+        except DataError as fault:
+            said.add(str(fault).partition("x.json:1: ")[2][:8])
+    assert said <= {"nested t", "not JSON"}
 
 
 def test_a_tsv_of_other_columns_is_counted_or_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import gzip
 import json
 import os
+import resource
 import threading
 from pathlib import Path
 
@@ -126,6 +127,21 @@ def test_outputs_take_their_names_when_all_is_written_or_not_at_all(tmp_path: Pa
         assert (tmp_path / "old.part").exists()
     assert old.read_text() == new.read_text() == "all"
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["folder", "new", "old"]
+
+
+def test_a_file_is_kept_where_the_disk_is_full_at_the_very_end(tmp_path: Path) -> None:
+    """What was written may be taken by the disk only when the file is closed."""
+    old = tmp_path / "old"
+    old.write_text("before")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OutputError, match=r"old: cannot be written .*make room"), written([old]) as (stream,):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+            stream.write(b"after" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert old.read_text() == "before"
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_disk_that_takes_nothing_is_said_plainly(tmp_path: Path) -> None:

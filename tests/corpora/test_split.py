@@ -107,6 +107,11 @@ def test_what_was_held_out_once_is_never_trained_on_when_the_corpus_grows(
     assert keys(before["train"]).isdisjoint(keys(after["valid"]) | keys(after["test"]))
 
 
+def test_a_cut_of_another_seed_is_made_again_as_it_was(tmp_path: Path) -> None:
+    before = split(tmp_path, many(200), "--seed", 7, "--valid", 10, "--test", 20)
+    assert split(tmp_path, many(200), "--like", tmp_path / "out" / "split.json") == before
+
+
 def test_so_many_are_held_out_as_are_asked_for(tmp_path: Path) -> None:
     pairs = many(2000)
     found = split(tmp_path, pairs + pairs[:50], "--valid", 30, "--test", 70)
@@ -130,6 +135,26 @@ def test_twins_go_to_one_part_whichever_source_they_come_from(tmp_path: Path) ->
         assert not (keys(one["train"]) | keys(two["train"])) & (keys(one[held]) | keys(two[held]))
     assert "left out: 40 (held out once already)" in result.text
     assert result.lines[1].split() == ["one", *(str(len(one[part])) for part in NAMES)]
+
+
+def test_a_target_like_a_held_out_one_is_trained_on_only_where_the_source_alone_counts(tmp_path: Path) -> None:
+    pairs = [(src, "same target") for src, _ in many(200)]
+    found = split(tmp_path, pairs, "--test", 20, "--valid", 0, "--source-only")
+    assert (len(found["train"]), len(found["test"])) == (180, 20)
+    assert split(tmp_path, pairs, "--test", 20, "--valid", 0)["train"] == []
+
+
+def test_what_is_left_out_is_counted_under_its_own_reason(tmp_path: Path) -> None:
+    pairs = [("", "no source"), *many(100), *((f"{src}!", tgt) for src, tgt in many(100))]
+    pairs += [(f"another {src}", tgt) for src, tgt in many(100)]
+    result = run(write(tmp_path, pairs), "-o", tmp_path / "out", "--test", 10, "--valid", 0)
+    found = parts(tmp_path / "out")
+    left = [line for line in result.lines if line.startswith("left out")]
+    counts = [int(line.split()[2]) for line in left]
+    reasons = ["no pair", "twin of a held-out target", "held out once already"]
+    assert left == [f"left out: {count} ({reason})" for count, reason in zip(counts, reasons, strict=True)]
+    assert counts[0] == 1
+    assert sum(counts) + sum(map(len, found.values())) == len(pairs)
 
 
 def test_records_go_out_as_they_came_in_and_rows_without_a_pair_are_counted(tmp_path: Path) -> None:
@@ -158,9 +183,12 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(tmp_path: Path, monk
 
 def test_where_it_is_cut_stays_from_version_to_version(tmp_path: Path) -> None:
     """Who changes this has to raise `split.VERSION`: pairs of old test sets would get into training."""
-    split(tmp_path, many(20), "--valid", 2, "--test", 2)
+    held = split(tmp_path, many(20), "--valid", 2, "--test", 2)["test"]
     cut = json.loads((tmp_path / "out" / "split.json").read_text())
     assert (cut["version"], cut["seed"], cut["valid"], cut["test"]) == (1, 1, 18245123380236270534, 3865475671726581401)
+    twins = [(held[0][0], f"sentence {word}") for word in _words(9)]
+    found = split(tmp_path, twins, "--like", tmp_path / "out" / "split.json")["test"]
+    assert found == [("Satz gaaa", "sentence faaa")]
 
 
 @pytest.mark.parametrize(

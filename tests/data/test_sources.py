@@ -85,6 +85,34 @@ def test_broken_json_is_placed_by_line(line, folder, fault_of):
         assert fault.endswith("one object a line is wanted")
 
 
+@pytest.mark.parametrize(
+    "text", ['[{"de": "a", "en": "b"}]', '[{"de": "a", "en": "b"},\n{"de": "c", "en": "d"}]', " [\n"]
+)
+def test_a_json_array_is_told_from_json_lines(text, folder, fault_of):
+    write(folder, {"t.json": f"{text}\n"})
+    for filters in (None, LOOSE):
+        fault = fault_of("t.json", filters=filters)
+        assert fault.startswith(f"{folder}/t.json:1: a JSON array of all records, but JSON lines are wanted, an object")
+        assert fault.endswith("; `jq -c '.[]' ARRAY.json > LINES.jsonl` makes them")
+
+
+def test_a_row_that_is_a_list_is_no_json_array(folder, load):
+    write(folder, {"t.jsonl": '[]\n{"de": "a", "en": "b"}\n[{"de": "c", "en": "d"}]\n'})
+    found = load("t.jsonl", filters=LOOSE)
+    assert (pairs_of(found), found.dropped["columns"]) == ([("a", "b")], 2)
+
+
+@pytest.mark.parametrize("name", ["x.po", "x.PO.gz", "x.tmx", "x.xlf"])
+def test_a_translation_file_is_sent_to_convert(name, folder, fault_of):
+    write(folder, {name: 'msgid "a"\nmsgstr "b"\n'})
+    fault = fault_of(name)
+    form = Path(name.lower().removesuffix(".gz")).suffix
+    assert fault.startswith(f"{name}: a {form} file is not read as it is; write its pairs into another one with")
+    assert f"`nmt data convert {folder / name} NAME.jsonl`" in fault
+    write(folder, {f"{name}.de": "a\n"})
+    assert "is there; wanted are" in fault_of(name)
+
+
 BAD_ROWS = [
     ("t.tsv", "a\tb\n", "one column only\n", "1 tab-separated columns, but 2 are wanted"),
     ("t.tsv", "a\tb\n", "a\tb\tc\n", "3 tab-separated columns, but 2 are wanted"),

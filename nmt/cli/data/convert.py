@@ -14,7 +14,7 @@ from nmt.cli.extras import needing
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from nmt.corpora.forms import Entry, Report
+    from nmt.corpora.forms import Entry, Form, Report
     from nmt.corpora.table import Watch
     from nmt.data.lines import DecodeErrors
 
@@ -25,7 +25,7 @@ _FORMS = ("lines", "tsv", "json", "tmx", "po", "mo", "xliff")
 @click.command()
 @click.argument("source", metavar="IN", type=_PATH)
 @click.argument("output", metavar="OUT", type=_PATH)
-@click.option("--src-lang", required=True, help="The source language: `de`, which finds de-DE too.")
+@click.option("--src-lang", required=True, help="The source language: `de`, which finds de-DE or de-AT.")
 @click.option("--tgt-lang", required=True, help="The target language.")
 @click.option("--from", "read_as", type=click.Choice(_FORMS), help="The form of IN.  [default: by its suffix]")
 @click.option("--to", "write_as", type=click.Choice(_FORMS), help="The form of OUT.  [default: by its suffix]")
@@ -52,26 +52,42 @@ def convert(
 
     A suffix tells the form: .tsv, .jsonl, .tmx, .po, .mo (which is only read) or .xlf, and .gz may follow it. Any other
     name stands for two files of lines, as in a recipe: NAME for NAME.de and NAME.en. It ends with a table of what was
-    written and what was left out.
+    written, what was left out and, where a TMX has text for several regions of a language, which one was chosen. OUT
+    may be IN only where nothing of it is lost. TMX, PO, MO and XLIFF need `pip install "nmt[documents]"`.
     """
     from rich.console import Console
 
+    from nmt.corpora.convert import check_pairs_kept, find_form, find_overwritten, output_files, write
+    from nmt.corpora.forms import FormRules
     from nmt.corpora.records import written
-
-    with needing("documents", "`nmt data convert`"):
-        from nmt.corpora.convert import find_form, output_files, read, write
-        from nmt.corpora.forms import FormRules
 
     if src_lang == tgt_lang:
         raise click.UsageError(f"--src-lang and --tgt-lang are both {src_lang}; name two languages")
     columns = tuple(tsv_columns.split(",")) if tsv_columns else None
     rules = FormRules(src_lang=src_lang, tgt_lang=tgt_lang, fuzzy=fuzzy, tsv_columns=columns, errors=errors)
-    form = write_as or find_form(output)
-    files = output_files(output, form, rules)
-    entries = read(source, read_as or find_form(source), rules)
+    read_as, write_as = read_as or find_form(source), write_as or find_form(output)
+    files = output_files(output, write_as, rules)
+    read_form, write_form = _forms(read_as, write_as)
+    overwritten = find_overwritten(source, read_as, files, rules)
+    entries = read_form.read(source, rules)
     with bars() as watch, written(files) as streams, _packed(files, streams) as packed:
-        report = write(_watched(entries, watch), form, packed, rules)
+        report = write(_watched(entries, watch), write_form, packed, rules)
+        if overwritten:
+            check_pairs_kept(overwritten, report)
     _show(report, files, Console())
+
+
+def _forms(*names: str) -> "list[Form]":
+    """The forms of these names. Those that need no extra are had without it."""
+    from nmt.corpora.forms import LINE_FORMS
+
+    forms = dict(LINE_FORMS)
+    if others := [name for name in names if name not in forms]:
+        with needing("documents", f"`nmt data convert` with {' and '.join(others)}"):
+            from nmt.corpora.forms_po import PO_FORMS
+            from nmt.corpora.forms_xml import XML_FORMS
+        forms |= PO_FORMS | XML_FORMS
+    return [forms[name] for name in names]
 
 
 def _watched(entries: "Iterable[Entry]", watch: "Watch") -> "Iterator[Entry]":
@@ -107,6 +123,7 @@ def _show(report: "Report", files: Sequence[Path], console: "Console") -> None:
     for reason, tally in report.left_out.items():
         table.add_row(f"left out: {reason}", str(tally.times), tally.first)
     table.add_row("pairs written", str(report.written), " and ".join(map(str, files)))
-    for what, tally in report.changed.items():
-        table.add_row(f"changed: {what}", str(tally.times), tally.first)
+    for label, tallies in (("changed", report.changed), ("chosen", report.chosen)):
+        for what, tally in tallies.items():
+            table.add_row(f"{label}: {what}", str(tally.times), tally.first)
     console.print(table)
