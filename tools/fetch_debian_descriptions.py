@@ -52,7 +52,7 @@ class Description(NamedTuple):
 
 
 class Block(NamedTuple):
-    """A piece of a long description: `kind` is "paragraph", "bullet" or "verbatim"."""
+    """A piece of a long description: `kind` is "paragraph", "bullet" or "verbatim", of which the text is left out."""
 
     kind: str
     text: str
@@ -103,7 +103,7 @@ def blocks_of(lines: tuple[str, ...]) -> list[list[Block]]:
             depth = -1
             if not section or section[-1].kind != "verbatim":
                 section.append(Block("verbatim", ""))
-        elif section and section[-1].kind == "paragraph" and depth < 0:
+        elif section and section[-1].kind == "paragraph":
             section[-1] = Block("paragraph", f"{section[-1].text}\n{line.strip()}")
         else:
             depth = -1
@@ -142,9 +142,8 @@ class Pairing:
                 self.dropped["section of another structure"] += 1
                 continue
             for block, english_block in zip(section, english_section, strict=True):
-                if block.kind != "verbatim":
-                    for text, english_text in self._cut(block.text, english_block.text):
-                        yield block.kind, text, english_text
+                for text, english_text in self._cut(block.text, english_block.text):
+                    yield block.kind, text, english_text
 
     def fits(self, text: str, english: str) -> bool:
         """Whether one can be the translation of the other, by their lengths."""

@@ -10,7 +10,7 @@ from translate.storage.pypo import PoWrapper, quoteforpo
 
 from nmt.data.placeholders import PATTERNS, differences
 from nmt.data.stores import NO_CHARSET, same_language
-from nmt.documents.accelerators import Accelerator, find_accelerator
+from nmt.documents.accelerators import Accelerator, accelerator_marks, find_accelerator
 from nmt.documents.document import Wanted
 from nmt.documents.messages import Edit, Message, PoLines
 from nmt.errors import DataError
@@ -20,6 +20,7 @@ from nmt.translator import Translation
 DIFFERS = "# nmt: placeholders differ"
 MARKUP = re.compile("|".join(f"(?:{PATTERNS[kind]})" for kind in PATTERNS if kind in CHECKED), re.VERBOSE)
 
+_SOURCES = ("msgid", "msgid_plural")
 _PLURALS = re.compile(r"nplurals\s*=\s*(\d+)\s*;\s*plural\s*=\s*([^;]+)")
 _NUMBERS = range(200)  # that a rule for plural forms is tried on
 _MOST_FORMS = 6  # that any language has
@@ -66,7 +67,10 @@ class Catalogue:
             )
         self._open = [message for message in self._po.messages if self._is_open(message)]
         self._plurals = _plurals(self._po.header.get("plural-forms", ""), wanted.tgt_lang, name)
-        self._asks = [_asks(message) for message in self._open]
+        marks = accelerator_marks(
+            (message.text(keyword) for message in self._po.messages for keyword in _SOURCES), MARKUP
+        )
+        self._asks = [_asks(message, marks) for message in self._open]
         self.texts: Sequence[str] = [ask.text for asks in self._asks for ask in asks]
 
     def filled(self, translations: Sequence[Translation]) -> bytes:
@@ -132,9 +136,9 @@ def read_po(content: bytes, name: str, wanted: Wanted) -> Catalogue:
     return Catalogue(content, name, wanted)
 
 
-def _asks(message: Message) -> list[_Ask]:
-    sources = [text for keyword in ("msgid", "msgid_plural") if (text := message.text(keyword)).strip()]
-    return [_Ask(source, *find_accelerator(source, MARKUP)) for source in sources]
+def _asks(message: Message, marks: frozenset[str]) -> list[_Ask]:
+    sources = [text for keyword in _SOURCES if (text := message.text(keyword)).strip()]
+    return [_Ask(source, *find_accelerator(source, marks, MARKUP)) for source in sources]
 
 
 def _quoted(keyword: str, text: str) -> list[str]:

@@ -17,7 +17,9 @@ _ATTRIBUTE = r"""[^\s/>=][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s>"'][^\s
 _TAG = re.compile(rf"</?([A-Za-z][^\s/>]*+)(?:{_ATTRIBUTE}|[\s/=])*+>")
 _ONE_ATTRIBUTE = re.compile(r"""([^\s/>=]++)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>"'][^\s>]*+))?+""")
 _COMMENT = re.compile(r"<!--(?:>|->|.*?(?:--!?>|\Z))|<[!?][^>]*+(?:>|\Z)|</[^A-Za-z][^>]*+(?:>|\Z)", re.DOTALL)
-_META_CHARSET = re.compile(rb"""<meta\b[^>]*?\bcharset\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
+_XML = re.compile(r"\s*<\?xml\b")
+_XML_SUFFIXES = (".xhtml", ".xht")
+_CHARSET = re.compile(rb"""<(?:meta\b[^>]*?\bcharset|\?xml\b[^>]*?\bencoding)\s*=\s*["']?([\w.:-]+)""", re.IGNORECASE)
 
 _INLINE = frozenset(
     [
@@ -105,17 +107,17 @@ def read_html(content: bytes, name: str, wanted: Wanted) -> Document:
     Raises:
         DataError: the bytes are not UTF-8; the message names the charset that the page says it has.
     """
-    declared = _META_CHARSET.search(content[:4096])
+    declared = _CHARSET.search(content[:4096])
     charset = declared[1].decode("ascii", "replace").lower() if declared else ""
     foreign = charset not in ("", "utf-8", "utf8")
-    hint = f"; the page says it is {charset}, which is not read: convert it and mend its <meta>" if foreign else ""
+    hint = f"; the page says it is {charset}, which is not read: convert it and mend that" if foreign else ""
     head, text = decoded(content, name, hint=hint)
-    return TaggedDocument(
-        _document_parts(list(_tokens(text)), wanted.tgt_lang), head=head, ascii_only=foreign and text.isascii()
-    )
+    tokens = list(_tokens(text, is_xml=_XML.match(text) is not None or name.lower().endswith(_XML_SUFFIXES)))
+    return TaggedDocument(_document_parts(tokens, wanted.tgt_lang), head=head, ascii_only=foreign and text.isascii())
 
 
-def _tokens(text: str) -> Iterator[_Token]:
+def _tokens(text: str, *, is_xml: bool) -> Iterator[_Token]:
+    """is_xml: any element may be empty, as `<script src="x"/>` is."""
     at = begin = 0  # of the search, and of the text before what it finds
     last_end = text.rfind(">")
     while 0 <= (at := text.find("<", at)) < last_end:
@@ -129,7 +131,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         closes = match[0].startswith("</")
         yield _Token(match[0], name, closes)
         at = begin = match.end()
-        if name in _RAW and not closes:
+        if name in _RAW and not closes and not (is_xml and match[0].endswith("/>")):
             end = re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE).search(text, at)
             at = end.start() if end else len(text)
             yield _Token(text[begin:at])
@@ -263,4 +265,4 @@ def _write_single(words: Sequence[Words]) -> str:
 
 
 def _encoded(text: str) -> str:
-    return html.escape(text, quote=False).replace("\xa0", "&nbsp;")
+    return html.escape(text, quote=False).replace("\xa0", "&#160;")  # XML knows no &nbsp;

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 _TAG = re.compile(r"<(/?)([A-Za-z0-9][\w:.-]*)[^<>]*?(/?)>", re.DOTALL)
-
+_CLOSES = re.compile("[.,;:!?)]")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uf900-\ufaff]")  # Thai, Chinese ...
 
 
@@ -74,9 +74,10 @@ def respaced(source: str, translation: str, markup: re.Pattern[str]) -> str:
             ours[at + 1] = ours[at + 1].lstrip(" ")
         if ends and not before.isspace():
             ours[at - 1] = ours[at - 1].rstrip(" ")
-        if not before.isalnum() and _is_spaced(ours[at - 1][-1:]):
+        last, following = ours[at - 1][-1:], ours[at + 1][:1]
+        if not ends and ((_is_spaced(last) and not before.isalnum()) or (_CLOSES.match(last) and before.isspace())):
             ours[at - 1] += " "
-        if not after.isalnum() and _is_spaced(ours[at + 1][:1]):
+        if not begins and ((_is_spaced(following) and not after.isalnum()) or (following == "(" and after.isspace())):
             ours[at + 1] = " " + ours[at + 1]
     return "".join(ours)
 

@@ -53,7 +53,7 @@ class Message:
     @property
     def strings(self) -> list[Field]:
         """Its translations, by the order of their forms."""
-        return [self.fields[keyword] for keyword in sorted(self.fields) if keyword.startswith("msgstr")]
+        return [field for keyword, field in self.fields.items() if keyword.startswith("msgstr")]
 
     @property
     def is_header(self) -> bool:
@@ -127,3 +127,6 @@ def _messages(lines: list[str], name: str) -> Iterator[Message]:
 def _check_order(message: Message, name: str, number: int) -> None:
     if message.strings and "msgid" not in message.fields:
         raise DataError(f"{name}:{number + 1}: a msgstr, but no msgid before it; mend it (msgfmt -c)")
+    forms = [keyword for keyword in message.fields if keyword.startswith("msgstr[")]
+    if forms != [f"msgstr[{form}]" for form in range(len(forms))]:
+        raise DataError(f"{name}:{number + 1}: {forms[-1]} does not stand in its order; mend it (msgfmt -c)")

@@ -115,7 +115,9 @@ class _Words:
         made = {word for words in self.made[first : last + 1] for word in words}
         if first == 0 and last == len(self.src) - 1:
             made = {0, len(self.tgt) - 1}
-        elif not made or 2 * self._strangers(made, first, last) > len(made):
+        elif made and 2 * self._strangers(made, first, last) > len(made):
+            made = self._longest_run(made, first, last)
+        if not made:
             return None
         one, other = self.tgt[min(made)], self.tgt[max(made)]
         inside = text[begin:end].strip()
@@ -129,8 +131,22 @@ class _Words:
 
     def _strangers(self, made: set[int], first: int, last: int) -> int:
         """How many words among those that were made of some were made of others."""
-        others = {word for words in (*self.made[:first], *self.made[last + 1 :]) for word in words} - made
-        return sum(min(made) < word < max(made) for word in others)
+        return sum(min(made) < word < max(made) for word in self._others(made, first, last))
+
+    def _others(self, made: set[int], first: int, last: int) -> set[int]:
+        return {word for words in (*self.made[:first], *self.made[last + 1 :]) for word in words} - made
+
+    def _longest_run(self, made: set[int], first: int, last: int) -> set[int]:
+        """Where words are far apart: the most that stand together; none where it is not clear which do."""
+        others = self._others(made, first, last)
+        runs: list[list[int]] = [[]]
+        for word in sorted(made | others):
+            if word in others:
+                runs.append([])
+            else:
+                runs[-1].append(word)
+        *_, second, best = sorted(runs, key=len)
+        return set(best) if len(best) > len(second) else set()
 
     def spot(self, mark: _Mark) -> tuple[int, str] | None:
         """Where a mark that is no tag of a pair goes, and it, with a blank; None where the words beside it are lost."""

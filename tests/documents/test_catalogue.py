@@ -13,8 +13,7 @@ import pytest
 from fakes import Fake, drop, shout
 
 from nmt.data.stores import open_store
-from nmt.documents.accelerators import find_accelerator
-from nmt.documents.catalogue import DIFFERS, MARKUP, read_po
+from nmt.documents.catalogue import DIFFERS, read_po
 from nmt.documents.document import Wanted
 from nmt.documents.messages import PoLines
 from nmt.documents.translate import translate_document
@@ -124,9 +123,29 @@ def test_a_message_whose_placeholders_differ_says_so() -> None:
     found = document.filled([Translation(text.replace("%s", "")) for text in document.texts]).decode()
     assert f'{DIFFERS}\n#. for the user\n#: a.c:1\n#, fuzzy, c-format\nmsgid "open %s"\nmsgstr "open "' in found
     assert found.count(DIFFERS) == 1
-    assert filled(found, everything=True).decode().count(DIFFERS) == 1
+    again = read_po(found.encode(), "x.po", Wanted(src_lang="en", tgt_lang="de", everything=True))
+    anew = again.filled([Translation(text.replace("%s", "")) for text in again.texts]).decode()
+    assert anew.count(DIFFERS) == 1
 
 
+def test_comments_that_stand_alone_are_of_no_message() -> None:
+    content = f'{HEADER}# alone\n#, fuzzy\n\n#: a.c:1\nmsgid "%d"\nmsgstr ""\n'
+    document = read_po(content.encode(), "x.po", Wanted(src_lang="en", tgt_lang="de"))
+    found = document.filled([Translation("x")]).decode()
+    assert found == content.replace("#: a", f"{DIFFERS}\n#: a").replace(
+        'msgid "%d"\nmsgstr ""', '#, fuzzy\nmsgid "%d"\nmsgstr "x"'
+    )
+
+
+@pytest.mark.parametrize("said", ["# by hand", "#"])
+def test_what_differs_is_told_behind_what_translators_said(said: str) -> None:
+    content = f'{HEADER}{said}\n#: a.c:1\nmsgid "%d day"\nmsgid_plural "days"\nmsgstr[0] ""\nmsgstr[1] ""\n'
+    document = read_po(content.encode(), "x.po", Wanted(src_lang="en", tgt_lang="de"))
+    found = document.filled([Translation("Tag"), Translation("Tage")]).decode()  # one of the two differs
+    assert f'\n{said}\n{DIFFERS}\n#: a.c:1\n#, fuzzy\nmsgid "%d day"' in found
+
+
+ARABIC = "nplurals=3; plural=n==0 ? 0 : n==1 ? 1 : 2;"
 RUSSIAN = "nplurals=3; plural=n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2;"
 
 
@@ -135,6 +154,8 @@ RUSSIAN = "nplurals=3; plural=n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (
     [
         ("de", "nplurals=2; plural=(n != 1);", "one file", ["ONE FILE", "%d FILES"]),
         ("ja", "nplurals=1; plural=0;", "one file", ["%d FILES"]),
+        ("ja", "nplurals=1; plural=0;", "%d file", ["%d FILES"]),
+        ("ar", ARABIC, "one file", ["%d FILES", "ONE FILE", "%d FILES"]),
         ("ru", RUSSIAN, "one file", ["%d FILES", "%d FILES", "%d FILES"]),  # or 21 would be "one file"
         ("ru", RUSSIAN, "%d file", ["%d FILE", "%d FILES", "%d FILES"]),
         ("ru", "nplurals=INTEGER; plural=EXPRESSION;", "%d file", ["%d FILE", "%d FILES", "%d FILES"]),
@@ -155,6 +176,13 @@ def test_plural_forms(language: str, rule: str, singular: str, forms: list[str])
 def test_a_form_that_is_there_stays() -> None:
     found = filled(HEADER + 'msgid "%d day"\nmsgid_plural "%d days"\nmsgstr[0] "%d Tag"\nmsgstr[1] ""\n').decode()
     assert found.endswith('msgstr[0] "%d Tag"\nmsgstr[1] "%d DAYS"\n')
+    anew = filled(found, everything=True).decode()
+    assert anew.endswith('msgstr[0] "%d DAY"\nmsgstr[1] "%d DAYS"\n')
+
+
+def test_a_message_of_blanks_is_none_to_translate() -> None:
+    content = HEADER + 'msgid " \\n"\nmsgstr ""\n\n'
+    assert filled(content + 'msgid "a"\nmsgstr ""\n').decode() == content + '#, fuzzy\nmsgid "a"\nmsgstr "A"\n'
 
 
 def test_a_template_gets_its_header_filled_and_nothing_else_in_it_changed() -> None:
@@ -164,34 +192,37 @@ def test_a_template_gets_its_header_filled_and_nothing_else_in_it_changed() -> N
     assert filled(header) == header.encode()
 
 
-@pytest.mark.parametrize(
-    ("label", "translation", "found"),
-    [
-        ("_File", "Datei", "_Datei"),
-        ("_Save", "Sichern", "_Sichern"),
-        ("E_xit", "Text", "Te_xt"),
-        ("&Open...", "auf, oder", "auf, &oder"),
-        ("~Undo", "Zurück", "Z~urück"),
-        ("_File", "文件", "文件"),
-        ("_Open %s", "%s offen", "%s _offen"),
-    ],
-)
-def test_accelerators_are_hidden_and_put_back(label: str, translation: str, found: str) -> None:
-    text, accelerator = find_accelerator(label, MARKUP)
-    assert text == re.sub("[_&~]", "", label)
-    assert accelerator is not None
-    assert accelerator.put_back(translation, MARKUP) == found
+PLURAL = 'msgid "a"\nmsgid_plural "b"\nmsgstr[0] ""\nmsgstr[1] ""\n'
 
 
-@pytest.mark.parametrize("text", ["file_name", "AT&T", "this & that", "&amp;", "%(a_b)s", "~user", "a _b and _c"])
-def test_what_is_no_accelerator_stays(text: str) -> None:
-    assert find_accelerator(text, MARKUP) == (text, None)
+def test_a_rule_for_plural_forms_is_told_only_where_one_is_wanted_and_none_is_there() -> None:
+    without = HEADER.replace('"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n', "")
+    assert "Plural-Forms" not in filled(without + 'msgid "a"\nmsgstr ""\n').decode()
+    assert '\n"Plural-Forms: nplurals=2; plural=(n != 1);\\n"\n' in filled(without + PLURAL).decode()
+    own = HEADER.replace("plural=(n != 1)", "plural=n>1")
+    assert filled(own + PLURAL).decode().startswith(own)
+
+
+def test_a_header_that_ends_within_a_line_stays() -> None:
+    header = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8"\n\n'
+    assert filled(header + 'msgid "a"\nmsgstr ""\n').decode() == header + '#, fuzzy\nmsgid "a"\nmsgstr "A"\n'
+
+
+def test_what_marks_letters_is_seen_from_all_messages_of_the_catalogue() -> None:
+    told = HEADER + 'msgid "the _id"\nmsgstr ""\n'
+    assert 'msgstr "THE _ID"' in filled(told).decode()
+    rule = Fake(lambda text: {"the id": "Kennung"}.get(text, text))
+    assert 'msgstr "Kennung"' not in filled(told, rule).decode()
+    assert 'msgstr "_Kennung"' in filled(told + '\nmsgid "_File"\nmsgstr "_Datei"\n', rule).decode()
 
 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (HEADER + 'msgid "a\nmsgstr ""\n', r"x\.po:9: 'msgid \"a' is no line of a PO file"),
+        (HEADER + 'msgid "a"b"\nmsgstr ""\n', r"x\.po:9: 'msgid \"a\"b\"' is no line"),
+        (HEADER + PLURAL.replace("[1]", "[2]"), r"x\.po:12: msgstr\[2\] does not stand in its order"),
+        (HEADER + PLURAL.replace("[0]", "[1]", 1), r"x\.po:11: msgstr\[1\] does not stand in its order"),
         (HEADER + "what\n", r"x\.po:9: 'what' is no line"),
         (HEADER + 'msgid "a"\n', r"x\.po: the last msgid has no msgstr"),
         (HEADER + 'msgstr "a"\n', r"x\.po:9: a msgstr, but no msgid"),

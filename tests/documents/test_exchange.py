@@ -96,6 +96,26 @@ def test_other_programs_read_what_was_written() -> None:
     assert found.units[0].target.startswith("HELLO ")
 
 
+def test_the_languages_that_a_file_says_stay() -> None:
+    found = filled("xliff", XLIFF1.replace("datatype=", 'target-language="de-AT" datatype=')).decode()
+    assert found.count("target-language=") == found.count('target-language="de-AT"') == 1
+    found = filled("xliff", XLIFF2.replace('srcLang="en"', 'srcLang="en" trgLang="de-AT"')).decode()
+    assert found.count("trgLang=") == found.count('trgLang="de-AT"') == 1
+
+
+def test_a_translation_of_blanks_is_none() -> None:
+    blank = XLIFF1.replace("<target>fertig</target>", "<target>\n </target>")
+    assert ">DONE</target>" in filled("xliff", blank).decode()
+
+
+def test_a_target_stands_behind_the_segments_and_the_header_of_a_catalogue_has_none() -> None:
+    unit = '<trans-unit id="1"><source>a</source><seg-source>a</seg-source></trans-unit>'
+    header = '<trans-unit id="0" restype="x-gettext-domain-header"><source>Language: de</source></trans-unit>'
+    content = f'<xliff version="1.2"><file source-language="en" target-language="de">{header}{unit}</file></xliff>'
+    target = '<target state="needs-review-translation" state-qualifier="mt-suggestion">A</target>'
+    assert filled("xliff", content).decode() == content.replace("</seg-source>", f"</seg-source>{target}")
+
+
 @pytest.mark.parametrize("codec", ["utf-16", "iso-8859-1"])
 def test_the_encoding_stays(codec: str) -> None:
     found = filled("xliff", XLIFF1.replace("UTF-8", codec).encode(codec))

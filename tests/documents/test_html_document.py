@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_document import GERMAN_TO_ENGLISH, outside_markup, same, shouted
 
+from nmt.documents.document import Wanted
 from nmt.documents.html import read_html
 from nmt.errors import DataError
 
@@ -89,10 +90,13 @@ def test_blocks_are_texts_and_inline_elements_are_tags() -> None:
         "<pre>Ein Hund <b>x</b></pre>",
         "<textarea>Hund</textarea>",
         "<!-- Hund > Mann --><!DOCTYPE html>",
+        "<!-- Hund --!>",
+        "<p><code>der <b>Hund</b> da</code></p>",
         '<div translate="no">Hund<div>Hund</div>Hund</div>',
         '<p class="a notranslate">Hund <b>Hund</b></p>',
         "<svg><text>Hund</text></svg>",
-        "<p><code>hund()</code></p>",
+        "<SCRIPT>'<p>Hund</p>'</Script>",
+        *(f"<p><{name}>hund()</{name}></p>" for name in ("code", "kbd", "samp", "var", "tt")),
         "<p>2024 &mdash; <b>7</b></p>",
         "<a href='hund' data-title='Hund' title=Hund></a>",
     ],
@@ -101,6 +105,17 @@ def test_what_is_no_text_is_not_touched(kept: str) -> None:
     document = read_html(f"{kept}<p>Mann</p>".encode(), "a.html", GERMAN_TO_ENGLISH)
     assert document.texts == ["Mann"]
     assert shouted(document).decode() == f"{kept}<p>MANN</p>"
+
+
+@pytest.mark.parametrize(
+    ("page", "texts"),
+    [
+        ("<p><code>Hund<p>Mann</p></code>", ["Hund", "Mann"]),  # its end was forgotten
+        ("<p><a href=y>Hund <a id='x'/>Mann</a> da", ["<x1>Hund <x2/>Mann</x1> da"]),
+    ],
+)
+def test_what_ends_where(page: str, texts: list[str]) -> None:
+    assert list(read_html(page.encode(), "a.html", GERMAN_TO_ENGLISH).texts) == texts
 
 
 def test_what_a_reader_reads_in_attributes_is_text() -> None:
@@ -120,10 +135,42 @@ def test_what_a_reader_reads_in_attributes_is_text() -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["alt", "title", "placeholder", "aria-label"])
+def test_each_attribute_that_is_read(name: str) -> None:
+    document = read_html(f'<p {name}="Hund" x="y">7</p>'.encode(), "a.html", GERMAN_TO_ENGLISH)
+    assert shouted(document).decode() == f'<p {name}="HUND" x="y">7</p>'
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "name=description",
+        "property='og:title'",
+        'property="OG:description"',
+        'name="twitter:title"',
+        "name=twitter:description",
+    ],
+)
+def test_each_thing_that_is_told_of_a_page(named: str) -> None:
+    document = read_html(f"<meta content='Hund' {named}>".encode(), "a.html", GERMAN_TO_ENGLISH)
+    assert shouted(document).decode() == f"<meta content='HUND' {named}>"
+
+
 def test_signs_are_written_as_entities_and_blanks_that_hold_stay() -> None:
     document = read_html(b"<p>a &lt; b&nbsp;&amp; caf&eacute;</p>", "a.html", GERMAN_TO_ENGLISH)
     assert document.texts == ["a < b\xa0& café"]
-    assert shouted(document).decode() == "<p>A &lt; B&nbsp;&amp; CAFÉ</p>"
+    assert shouted(document).decode() == "<p>A &lt; B&#160;&amp; CAFÉ</p>"  # XML knows no &nbsp;
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "texts"),
+    [("a.xhtml", "", ["Hund"]), ("a.html", "\n<?xml version='1.0'?>", ["Hund"]), ("a.html", "", [])],
+)
+def test_a_script_may_be_empty_in_xml(name: str, head: str, texts: list[str]) -> None:
+    page = f"{head}<script src='x'/><p>Hund</p>"
+    document = read_html(page.encode(), name, GERMAN_TO_ENGLISH)
+    assert document.texts == texts
+    assert same(document).decode() == page
 
 
 def test_the_byte_order_mark_and_line_ends_stay() -> None:
@@ -133,8 +180,15 @@ def test_the_byte_order_mark_and_line_ends_stay() -> None:
     assert shouted(document) == b"\xef\xbb\xbf<p>EIN HUND</p>\r\n"
 
 
-def test_another_charset_is_refused_by_name_but_for_plain_ascii() -> None:
-    page = b'<meta http-equiv=Content-Type content="text/html; charset=ISO-8859-1"><p>Stra\xdfe'
+@pytest.mark.parametrize(
+    "head",
+    [
+        b'<meta http-equiv=Content-Type content="text/html; charset=ISO-8859-1">',
+        b"<?xml version='1.0' encoding='ISO-8859-1'?>",
+    ],
+)
+def test_another_charset_is_refused_by_name_but_for_plain_ascii(head: bytes) -> None:
+    page = head + b"<p>Stra\xdfe"
     with pytest.raises(DataError, match=r"a.html:1:\d+: byte 0xDF is not UTF-8 here; the page says it is iso-8859-1"):
         read_html(page, "a.html", GERMAN_TO_ENGLISH)
     plain = read_html(page.replace(b"\xdf", b"ss"), "a.html", GERMAN_TO_ENGLISH)
@@ -158,6 +212,11 @@ def test_a_damaged_page_takes_no_longer_than_its_size(page: bytes) -> None:
     begin = time.process_time()
     assert same(read_html(page, "a.html", GERMAN_TO_ENGLISH)) == page
     assert time.process_time() - begin < 2
+
+
+def test_a_page_says_its_new_language_with_a_hyphen() -> None:
+    document = read_html(b'<html lang="de">Hund', "a.html", Wanted(src_lang="de", tgt_lang="pt_BR"))
+    assert shouted(document) == b'<html lang="pt-BR">HUND'
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,12 @@ def test_a_translation_without_its_tags_or_without_words_is_none(translation: st
     assert placed(numbered(Words("A "), OPEN, Words("B"), CLOSE, Words(" C")), translation) == expected
 
 
+def test_a_blank_translation_of_a_text_without_tags_is_none() -> None:
+    assert placed(numbered(Words("A")), "b") == "b"
+    assert placed(numbered(Words("A")), " ") is None
+    assert placed(numbered(Words("A")), "") is None
+
+
 def test_tags_that_cross_are_none() -> None:
     one = numbered(OPEN, Words("A"), Mark("open", ("<i>",), "i"), Words("B"), Mark("close", ("</i>",), "i"), CLOSE)
     assert placed(one, "<x1>a<x2>b</x2></x1>d") == "<b>a<i>b</i></b>d"

@@ -251,3 +251,17 @@ def test_lines_that_others_than_commonmark_know_stay_lines(text: str, texts: int
     for line, before in zip(lines, text.split("\n"), strict=True):
         if before.startswith(("{%", ":::", "> [!")):
             assert line == before
+
+
+@pytest.mark.parametrize("image", ["![Hund]", "![Hund][]"])
+def test_what_an_image_shows_stays_where_it_is_its_label(image: str) -> None:
+    source = f"Mann {image} da\n\n[Hund]: m.png\n"
+    document = read_markdown(source.encode(), "a.md", GERMAN_TO_ENGLISH)
+    after = outside_markup(document, lambda text: text.replace("Mann", "Frau").replace("Hund", "Katze"))
+    assert after.decode() == source.replace("Mann", "Frau")
+
+
+def test_what_an_image_shows_makes_no_markup() -> None:
+    document = read_markdown(b"Mann ![Hund](m.png)", "a.md", GERMAN_TO_ENGLISH)
+    after = outside_markup(document, lambda text: {"Hund": "a ] *b*"}.get(text, text))
+    assert after == b"Mann ![a \\] \\*b\\*](m.png)"

@@ -22,6 +22,9 @@ PARTS = st.lists(st.sampled_from(["<x1>", "</x1>", "<x2/>", "%s", "%d", " ", "Wo
         ("Die %d. Zeile", "line%d", "line %d"),
         ("<x1>A</x1>, <x2>B</x2>", "<x2>B</x2>and<x1> A</x1>", "<x2>B</x2> and <x1>A</x1>"),
         ("<x1>A</x1> <x1>B</x1>", "<x1>A</x1>or<x1> B</x1>", "<x1>A</x1> or <x1>B</x1>"),
+        ("über <x1>~5 %.</x1> da", "above<x1>five</x1>there", "above <x1>five</x1> there"),
+        ("Nimm <x1/> (so), da", "there.<x1/>(so)", "there. <x1/> (so)"),
+        ("Nimm (<x1/>)", "take(<x1/>)", "take(<x1/>)"),
         ("Das <x1>Haus</x1> da", "那个<x1>房子</x1>在", "那个<x1>房子</x1>在"),
     ],
 )

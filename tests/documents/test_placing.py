@@ -75,13 +75,20 @@ def test_whatever_the_alignment_nothing_is_lost_doubled_or_crossed(
     [
         ("Rot ist <x1>das Haus</x1>.", "The house is red.", "0-3 1-2 2-0 3-1", "<x1>The house</x1> is red."),
         ("<x1>A</x1> und <x2>B</x2>", "b and a", "0-2 1-1 2-0", "<x2>b</x2> and <x1>a</x1>"),
+        ("Ein <x1>Hund</x1> da", "a “dog” there", "0-0 1-1 2-2", "a “<x1>dog</x1>” there"),
+        ("Ein <x1>„Hund“</x1> da", "a “dog” there", "0-0 1-1 2-2", "a <x1>“dog”</x1> there"),
+        ("viel H<x1>2</x1>O da", "there: H2O lots", "0-2 1-1 2-0", "there: H<x1>2</x1>O lots"),
+        ("<x1>a b</x1>", "x y z", "0-1", "<x1>x y z</x1>"),
         ("Ein <x1>Hund</x1>", "a dog, yes", "0-0 1-1 1-2", "a <x1>dog, yes</x1>"),
         ("Ein <x1>Hund</x1> da", "a dog, there", "0-0 1-1 2-2", "a <x1>dog</x1>, there"),
         ("Datei %s fehlt.", "file is missing.", "0-0 1-1 1-2", "file %s is missing."),
         ("Mehr unter <x1/>.", "more at.", "0-0 1-1", "more at <x1/>."),
         ("Hund<x1>1</x1>, da", "dog, there", "0-0 1-1", "dog<x1>1</x1>, there"),
         ("<x1/> Wort", "word", "0-0", "<x1/> word"),
+        ("<x1/> Wort da", "there word", "0-1 1-0", "<x1/> there word"),
+        ("Datei%s fehlt", "missing is file", "0-2 1-0", "missing is file%s"),
         ("a <x1>b c</x1> d e", "b x y c d", "1-0 0-1 3-2 2-3 4-4", None),  # too far apart
+        ("a <x1>b c</x1> d e", "b d e c c", "1-0 3-1 4-2 2-3 2-4", "b d e <x1>c c</x1>"),  # where most stand together
         ("a <x1>b</x1> c", "a c", "0-0 2-1", None),  # nothing was made of b
         ("<x1>a b</x1> <x2>c d</x2>", "a c b d", "0-0 2-1 1-2 3-3", None),  # they would cross
         ("a %s b %d c", "c b a", "0-2 1-1 2-0", None),  # the order of marks is their meaning

@@ -36,7 +36,7 @@ VTT = """\
 WEBVTT - title
 Kind: captions
 
-NOTE Hund
+NOTE Hund --> Mann
 a Hund
 
 STYLE
@@ -210,3 +210,44 @@ def test_webvtt_must_say_that_it_is() -> None:
 def test_an_empty_file_stays_empty() -> None:
     assert same(read_srt(b"", "a.srt", GERMAN_TO_ENGLISH)) == b""
     assert same(read_vtt(b"WEBVTT", "a.vtt", GERMAN_TO_ENGLISH)) == b"WEBVTT"
+
+
+def texts_of(content: str) -> list[str]:
+    return list(read_srt(content.encode(), "a.srt", GERMAN_TO_ENGLISH).texts)
+
+
+def test_a_sentence_goes_over_five_cues_at_most() -> None:
+    assert texts_of("".join(f"1\n0:0:{at},0 --> 0:0:{at + 1},0\nWort\n\n" for at in range(7))) == [
+        "Wort Wort Wort Wort Wort",
+        "Wort Wort",
+    ]
+
+
+@pytest.mark.parametrize("sign", [".", "!", "?", "…", ":", ' ♪"', "]", ".)"])
+def test_what_ends_a_sentence(sign: str) -> None:
+    assert cues_of("one two", f"eins{sign}", "zwei") == ["one two", "one two"]
+
+
+def test_cues_that_overlap_or_have_no_words_are_not_joined() -> None:
+    assert texts_of("1\n0:0:1,0 --> 0:0:2,9\nEins\n\n2\n0:0:2,1 --> 0:0:4,0\nzwei\n") == ["Eins", "zwei"]
+    assert texts_of("1\n0:0:1,0 --> 0:0:2,9\nEins\n\n2\n0:0:2,5 --> 0:0:4,0\nzwei\n") == ["Eins zwei"]
+    assert cues_of("one two", "eins", "7") == ["one two", "7"]
+
+
+def test_a_forgotten_blank_line_parts_cues_all_the_same() -> None:
+    content = "1\n00:00:01,000 --> 00:00:02,000\nEins.\n2\n00:00:02,000 --> 00:00:03,000\nZwei.\n"
+    assert texts_of(content) == ["Eins.", "Zwei."]
+    assert shouted(read_srt(content.encode(), "a.srt", GERMAN_TO_ENGLISH)).decode() == content.upper()
+    assert texts_of(content.replace("2\n00:00:02", "00:00:02")) == ["Eins.", "Zwei."]
+
+
+def test_where_two_speak_each_keeps_a_line() -> None:
+    long = "a man and a woman walk over the street, and a dog follows both of them"
+    assert cues_of(long, "- Ja, ein langer Satz\n- Nein") == [f"- {long}\n- {long}"]
+
+
+def test_lines_may_be_as_long_as_they_were() -> None:
+    long = f"{'zehn zehn ' * 5}zehn zehn, {'zehn ' * 7}zehn"
+    after_the_pause = long.replace(", ", ",\n")
+    assert cues_of(long, f"kurz und {'lang ' * 12}") == [after_the_pause]
+    assert cues_of(long, "kurz und") != [after_the_pause]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nmt.documents.markup import same_markup
-from nmt.documents.translate import keeping, translate_document
+from nmt.documents.translate import MOST_MARKS, keeping, translate_document
 from nmt.flags import NAMES
 from nmt.translator import Translation, Translator
 
@@ -73,6 +73,7 @@ def test_markup_may_move_but_a_tag_ends_behind_its_beginning() -> None:
         ("<b>a</b>", "<b>a</b>", True),
         ("<b>a</b>", "</b>a<b>", False),
         ("</b>a<b>", "<b>a</b>", True),  # nothing was nested there either
+        ("</b>a</i>", "</i>a</b>", True),
         ("<br>a<b>c</b>", "<b>c</b>a<br>", True),  # nothing ends a <br>
         ("a<br/><b>c</b>", "<b><br/>c</b>", True),
         ("%s %s", "%s", False),
@@ -138,7 +139,9 @@ class Copying(Fake):
     """In capitals, but what stands between tags; says which word is which."""
 
     def __init__(self) -> None:
-        super().__init__(lambda text: re.sub(r"(<i>.*?</i>)|([^<]+)", lambda part: part[1] or part[2].upper(), text))
+        super().__init__(
+            lambda text: re.sub(r"(<i>.*?</i>|%s)|([^<%]+)", lambda part: part[1] or part[2].upper(), text)
+        )
 
     def translations(self, lines, *, n_best, read_ahead, alignments):  # type: ignore[no-untyped-def]
         for [one] in super().translations(lines, n_best=n_best, read_ahead=read_ahead, alignments=alignments):
@@ -149,3 +152,27 @@ class Copying(Fake):
 def test_what_a_model_copies_within_tags_is_translated_all_the_same() -> None:
     """As models do that saw few tags in training: the words between them come back as they were."""
     assert translated(Copying(), "ein <i>kleiner</i> hund") == ["EIN <i>KLEINER</i> HUND"]
+    assert translated(Copying(), "ein <i>kleiner</i> hund %s") == ["EIN <i>kleiner</i> HUND %s"]  # might move it
+
+
+def test_spaces_stand_around_markup_as_they_did() -> None:
+    assert translated(Fake(lambda _: "<b> EINS </b>zwei"), "<b>one</b> two") == ["<b>EINS</b> zwei"]
+
+
+def test_a_piece_with_new_markup_stays_and_the_others_are_translated() -> None:
+    rule = Fake(lambda text: {"one": "EINS <b>"}.get(text, re.sub("<.*?>", "", text).upper()))
+    assert translated(rule, "one <i>two</i>") == ["one <i>TWO</i>"]
+
+
+def test_what_becomes_markup_where_pieces_or_lines_meet_is_not_written() -> None:
+    met = Fake(lambda text: {"x": "xa", "y": "Y"}.get(text, "z"))
+    assert translated(met, "x<b>y", markup=re.compile("a?<b>")) == ["x<b>y"]
+    met = Fake(lambda text: {"a": "A <", "b": "B >"}[text])
+    assert translated(met, "a\nb", markup=re.compile("<[^<>]*>")) == ["a\nb"]
+
+
+def test_a_line_of_very_many_marks_is_translated_by_pieces_at_once() -> None:
+    fake = Fake(drop)
+    text = "a <br/> " * (MOST_MARKS + 1) + "a"
+    assert translated(fake, text) == [text.replace("a", "A")]
+    assert fake.asked == [text, "a"]

@@ -1,12 +1,13 @@
 """Package descriptions: what is paired, what is left out and why, from made-up indexes."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from fake_archive import FakeArchive
-from fetch_debian_descriptions import Description, Pairing, blocks_of, main
+from fetch_debian_descriptions import Description, Pairing, blocks_of, main, read_index
 
 ENGLISH = """\
 Package: one
@@ -99,6 +100,16 @@ def test_the_indexes_are_joined_by_md5_and_paired_by_structure(fake: FakeArchive
     assert out.read_bytes() == before
 
 
+def test_each_description_of_an_index_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "index").write_text(f"\n{GERMAN}\n\n".replace("\n\nPackage", "\n\n\nPackage"), encoding="utf-8")
+    found = list(read_index(tmp_path / "index", "de"))
+    assert [(one.package, one.md5, len(one.lines)) for one in found] == [
+        ("one", "11", 8),
+        ("two", "22", 3),
+        ("two", "21", 1),
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "blocks"),
     [
@@ -108,6 +119,7 @@ def test_the_indexes_are_joined_by_md5_and_paired_by_structure(fake: FakeArchive
         (["- b", "c", "- d"], [[("bullet", "b c"), ("bullet", "d")]]),
         (["1. b", "2) c", " (a) d"], [[("bullet", "b"), ("bullet", "c"), ("bullet", "d")]]),
         (["  x = 1", "  y = 2", "a"], [[("verbatim", ""), ("paragraph", "a")]]),
+        (["   * b", " x = 1", "    y = 2"], [[("bullet", "b"), ("verbatim", "")]]),
         (["read-", "only and ein-", "und ausgehend"], [[("paragraph", "read-only and ein- und ausgehend")]]),
         (["⋅un type⋅: a⋅;"], [[("bullet", "un type : a")]]),
         (["最下", "部 の", "x"], [[("paragraph", "最下部 の x")]]),
@@ -115,6 +127,13 @@ def test_the_indexes_are_joined_by_md5_and_paired_by_structure(fake: FakeArchive
 )  # fmt: skip
 def test_lines_become_blocks(lines: list[str], blocks: list[list[tuple[str, str]]]) -> None:
     assert blocks_of(tuple(lines)) == blocks
+
+
+def test_what_is_set_as_it_is_parts_texts_and_is_never_paired() -> None:
+    ours = ["So geht es:", "  Betrachter --alle Bilder", "  Betrachter --kein Bild", "Es ist einfach."]
+    theirs = ["This is how:", "  viewer --all images", "It is easy."]
+    assert body_pairs(ours, theirs) == ([("So geht es:", "This is how:"), ("Es ist einfach.", "It is easy.")], {})
+    assert body_pairs(ours[1:3], theirs[1:2]) == ([], {})
 
 
 def test_only_the_section_that_differs_is_left_out() -> None:
@@ -136,7 +155,17 @@ def test_what_cannot_be_a_translation_by_its_length_or_cannot_be_cut_is_left_out
     assert body_pairs(["kurz und gut"], ["long " * 20]) == ([], {"lengths do not fit": 1})
     many = " ".join(["Wort"] * 61)
     assert body_pairs([many], [many]) == ([], {"too long, and not to be cut alike": 1})
+    wide = "长" * 401
+    assert body_pairs([wide], [wide]) == ([], {"too long, and not to be cut alike": 1})
     assert body_pairs(["1 2 3"], ["1 2 4"]) == ([], {"no word in it": 1})
+
+
+def test_lengths_are_judged_by_what_the_language_usually_makes_of_them_and_leniently_where_they_are_short() -> None:
+    twice = Pairing(usual=math.log(2))
+    assert twice.fits("b" * 250, "a" * 100)
+    assert not twice.fits("b" * 80, "a" * 100)
+    assert Pairing(usual=0.0).fits("Ja", "Yes, of course")
+    assert not Pairing(usual=0.0).fits("Ja" * 10, "Yes, of course" * 10)
 
 
 def test_faults_are_words(fake: FakeArchive, tmp_path: Path) -> None:
