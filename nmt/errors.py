@@ -37,6 +37,10 @@ class Divergence(TrainingError):
     """The weights are on no good way: what came after the last sound checkpoint is not worth keeping."""
 
 
+class NonsenseError(NmtError):
+    """A model gives something else than log-probabilities: it is damaged, or its training diverged."""
+
+
 class Interrupted(NmtError):
     """A signal asked to stop; the message says what was saved."""
 

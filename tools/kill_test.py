@@ -2,8 +2,9 @@
 
     python tools/kill_test.py --kills 50 --seed 1
 
-A tiny recipe with all that is random in it: dropout, word dropout, subword sampling, a sampled softmax, a moving
-average. The second training's whole process group gets a SIGKILL at random moments, while it starts, trains,
+A tiny recipe with all that is random in it, or remembered from step to step: dropout, word dropout, subword sampling, a
+sampled softmax, three corpora drawn from by a temperature; a moving average, batches in pieces, a rate that falls at
+plateaus. The second training's whole process group gets a SIGKILL at random moments, while it starts, trains,
 validates, and, aimed, while it saves; each time the same command is given again. At the end the model, the last
 checkpoint, the lines of metrics and the scores must be the same, but for the times in them. Leaves with 1 where not.
 """
@@ -41,9 +42,10 @@ RECIPE = """
 [data]
 src_lang = "de"
 tgt_lang = "en"
-train = "train"
+train = ["large", "medium", "small"]
 valid = "valid"
 test = "test"
+temperature = 3.0
 
 [tokenizer]
 vocab_size = 400
@@ -61,6 +63,9 @@ max_steps = {steps}
 batch_tokens = 300
 learning_rate = 0.005
 warmup_steps = 10
+schedule = "plateau"
+plateau_patience = 1
+accumulate = 3
 sampled_softmax = 60
 ema_decay = 0.95
 validate_every = 14
@@ -159,7 +164,9 @@ def write_recipe(folder: Path, steps: int) -> Path:
     """The recipe, and some short lines of the phrasebook."""
     for lang in ("de", "en"):
         lines = (PHRASEBOOK / f"train.{lang}").read_text(encoding="utf-8").split("\n")
-        for name, part in (("train", lines[:600]), ("valid", lines[600:620]), ("test", lines[620:640])):
+        parts = {"large": lines[:400], "medium": lines[1000:1150], "small": lines[1400:1450]}
+        parts |= {"valid": lines[600:620], "test": lines[620:640]}
+        for name, part in parts.items():
             (folder / f"{name}.{lang}").write_text("".join(f"{line}\n" for line in part), encoding="utf-8")
     path = folder / "killed.toml"
     path.write_text(RECIPE.format(steps=steps, save_every=SAVE_EVERY), encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Protocol, Self, TypeVar
 
 from torch import Tensor
 
-from nmt.errors import NmtError
+from nmt.errors import NonsenseError
 from nmt.search.penalty import LengthPenalty
 from nmt.search.scores import Scores
 
@@ -56,9 +56,9 @@ class Hypothesis:
         return cls(tuple(ids), tuple(token_log_probs), log_prob, score, truncated)
 
 
-def impossible(sentence: int) -> NmtError:
+def impossible(sentence: int) -> NonsenseError:
     """The error for a sentence of the batch all of whose hypotheses have probability 0."""
-    return NmtError(
+    return NonsenseError(
         f"sentence {sentence} of the batch: the model gives every translation within the length limit a probability "
         "of 0, and at least one must have more; the model is damaged or its training diverged: use another checkpoint"
     )

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from nmt.errors import NmtError
+from nmt.errors import NonsenseError
 
 # log_softmax and averages of it may end a rounding error above 0; what is above this is no log-probability.
 ROUNDING = 1e-3
@@ -31,7 +31,7 @@ class Scores(Protocol):
     def ways(self, so_far: Tensor, *, width: int, eos_id: int, barred: Tensor) -> Ways:
         """The best of all rows of a sentence; so_far (B, R): each row's log_prob; barred (S,): ids not taken, eos too.
 
-        All in float32. Raises NmtError where the log-probabilities hold NaN or a value above 0.
+        All in float32. Raises NonsenseError where the log-probabilities hold NaN or a value above 0.
         """
         ...
 
@@ -83,7 +83,7 @@ def top_tokens(log_probs: Tensor, width: int, suppressed: Tensor) -> tuple[Tenso
     log_probs (N, V), suppressed (S,) ids -> log_probs (N, width + S) float32 and ids (N, width + S). The `width` best
     are among them; what is suppressed, or was added because V is smaller, has log-probability -inf.
 
-    Raises NmtError if a row's log-probabilities hold NaN or a value above 0.
+    Raises NonsenseError if a row's log-probabilities hold NaN or a value above 0.
     """
     columns = width + len(suppressed)
     values, ids = log_probs.topk(min(columns, log_probs.size(1)), dim=1)
@@ -101,12 +101,12 @@ def top_tokens(log_probs: Tensor, width: int, suppressed: Tensor) -> tuple[Tenso
 def refuse_nonsense(best: Tensor) -> None:
     """best (N,) the largest value of each row. A maximum ranks NaN above all numbers, so a NaN anywhere is here.
 
-    Raises NmtError for NaN and for values above 0.
+    Raises NonsenseError for NaN and for values above 0.
     """
     sound = best <= ROUNDING
     if bool(sound.all()):
         return
-    raise NmtError(
+    raise NonsenseError(
         f"decoding: {int((~sound).sum())} of {len(best)} rows of log-probabilities hold NaN or a value above 0, and "
         "all must be numbers of at most 0; the model is damaged or its training diverged: use an earlier checkpoint, "
         "or train again with a smaller learning rate"

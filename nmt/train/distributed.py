@@ -17,7 +17,9 @@ from torch import Tensor, distributed
 from nmt.errors import TrainingError
 
 T = TypeVar("T")
-PATIENCE = timedelta(days=1)  # while rank 0 reads the text; a process that died is noticed at once, not by this
+# How long the others are waited for; one that died is noticed at once, one that hangs by these.
+PATIENCE = timedelta(days=1)  # while rank 0 reads the text
+PACE = timedelta(minutes=10)  # in training: more than a validation or a checkpoint takes one longer than another
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,13 @@ class Team:
         """Nobody goes on before all are here."""
         self.gather(None)
 
+    def keep_pace(self) -> None:
+        """From here on nobody waits for another longer than PACE: the work that only some do is done."""
+        self.meet()  # with the patience of before: a machine with a cache of its own encodes the text after rank 0 did
+        if self.size > 1:
+            with _gone():
+                _CONTROL[0] = distributed.new_group(backend="gloo", timeout=PACE)
+
     @contextmanager
     def leader_first(self) -> Iterator[None]:
         """The others enter when rank 0 is through: what it cached or wrote is there then."""
@@ -80,7 +89,7 @@ class Team:
 
 
 ALONE = Team()
-_CONTROL: list[distributed.ProcessGroup | None] = [None]  # over TCP, patient; gradients go their own, faster way
+_CONTROL: list[distributed.ProcessGroup | None] = [None]  # over TCP; gradients go their own, faster way
 
 
 @contextmanager
@@ -98,7 +107,15 @@ def open_team() -> Iterator[Team]:
             )
         torch.cuda.set_device(team.device)
     with _gone():
-        distributed.init_process_group("nccl" if team.device.type == "cuda" else "gloo")
+        store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
+        distributed.init_process_group(
+            "nccl" if team.device.type == "cuda" else "gloo",
+            # after a restart the addresses of those who are gone may still be in torchrun's store
+            store=distributed.PrefixStore(f"start {_restarts()}", store),  # type: ignore[attr-defined]
+            rank=rank,
+            world_size=size,
+            timeout=PACE,
+        )
         _CONTROL[0] = distributed.new_group(backend="gloo", timeout=PATIENCE)
     try:
         yield team
@@ -109,7 +126,11 @@ def open_team() -> Iterator[Team]:
 
 def restarted() -> bool:
     """Did `torchrun --max-restarts` start this process in place of one that failed?"""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return _restarts() > 0
+
+
+def _restarts() -> int:
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
 
 
 @contextmanager

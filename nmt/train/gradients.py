@@ -67,13 +67,14 @@ class Gradients:
                     loss = self._loss(piece.to(self._device), sampled=sampled)
                 self.scaler.scale(loss.total / tokens).backward()  # type: ignore[no-untyped-call]
                 sums += torch.stack([loss.total.detach(), loss.nll])
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if own is None or len(pieces) == len(own.tgt_lengths):
                 raise TrainingError(
                     f"memory ran out in a single sentence pair of {int(piece.src_lengths[0])} source and "
-                    f"{int(piece.tgt_lengths[0])} target tokens; lower data.max_chars or the sizes of the model"
+                    f"{int(piece.tgt_lengths[0])} target tokens; lower data.max_chars or the sizes of the model "
+                    f"({str(error).partition(chr(10))[0] or type(error).__name__})"
                 ) from error
         else:
             return sums
@@ -114,6 +115,13 @@ def set_tf32(allowed: bool) -> None:
     torch.backends.cudnn.conv.fp32_precision = precision  # type: ignore[attr-defined]
 
 
-def is_out_of_memory(error: RuntimeError) -> bool:
+# What torch says in a RuntimeError that has no type of its own: its allocator's words; oneDNN's, which tells nothing
+# of why, and in pieces of fewer sentences either works or ends in a fault that quotes it; C++'s.
+NO_MEMORY = ("can't allocate memory", "could not create a primitive", "bad_alloc")
+
+
+def is_out_of_memory(error: Exception) -> bool:
     """On a GPU or on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY)

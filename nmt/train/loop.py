@@ -1,6 +1,7 @@
 """A trainer at work in a run folder: reports, validates, keeps the best model, saves, stops when asked to."""
 
 import signal as signals
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -52,6 +53,9 @@ class TrainingLoop:
                     self._roll_back(fault)
                     continue
                 if stop:
+                    trainer.team.meet()  # `torchrun` ends all when the first leaves: not before everything is saved
+                    if not trainer.team.leads:
+                        sys.exit(128 + (wish.signal or signals.SIGTERM))
                     raise Interrupted(
                         f"stopped by {'another process' if wish.signal is None else wish.signal.name} after step "
                         f"{trainer.progress.step}; saved in {self.run}. "
@@ -88,9 +92,10 @@ class TrainingLoop:
         """Write the training state; `score` is that of a validation at this very step."""
         state = self.trainer.state()
         progress = self.trainer.progress
+        sound = progress.lost == 0 and not progress.validation_due  # which may find it diverged
         if self.trainer.team.leads:
             full = TrainingState(state.tensors, {**state.values, **self.constants})
-            self.checkpoints.save(progress.step, full, bleu=score, sound=progress.lost == 0)
+            self.checkpoints.save(progress.step, full, bleu=score, sound=sound)
         self.failures = 0
 
     def _roll_back(self, fault: Divergence) -> None:
@@ -150,7 +155,7 @@ class TrainingLoop:
     def _validation(self) -> Validation:
         try:
             return self.validate()
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise TrainingError(

@@ -43,6 +43,7 @@ class MetricsFile:
 
     def __init__(self, path: Path, *, from_step: int) -> None:
         """Keep what stands in the file up to `from_step`, where a stopped run goes on, and drop what came after it."""
+        self.spoiled = 0  # lines of the file that no training wrote so, dropped
         self._path = path
         self._stream: BinaryIO | None = None
         self.rewind(from_step)
@@ -64,7 +65,9 @@ class MetricsFile:
         """Drop what came after `step`, going back to it included, for that will be told again if it happens again."""
         self.close()
         lines = self._path.read_bytes().split(b"\n")[:-1] if self._path.exists() else []  # a kill may cut the last
-        write_bytes(self._path, b"".join(line + b"\n" for line in lines if _stands(line, step)))
+        stand = [_stands(line, step) for line in lines]
+        self.spoiled += stand.count(None)
+        write_bytes(self._path, b"".join(line + b"\n" for line, stands in zip(lines, stand, strict=True) if stands))
         self._stream = self._path.open("ab")
 
     def close(self) -> None:
@@ -75,13 +78,13 @@ class MetricsFile:
         self._stream = None
 
 
-def _stands(line: bytes, step: int) -> bool:
-    """Does a line of metrics hold when training goes on from `step`? One that a power cut spoiled does not."""
+def _stands(line: bytes, step: int) -> bool | None:
+    """Does a line of metrics hold when training goes on from `step`? None: it was spoiled, as by a power cut."""
     try:
         values = json.loads(line)
         return bool(values["step"] <= step and not (values["event"] == "rollback" and values["step"] >= step))
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
 class LastingStream:

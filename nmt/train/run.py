@@ -1,6 +1,5 @@
 """A whole training: from a recipe to a trained, scored run folder."""
 
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,7 +12,7 @@ from rich.console import Console
 from nmt.checkpoint import Checkpoints, TrainingState
 from nmt.data.tokenizer import TokenizerPair
 from nmt.engine.fast import is_plain
-from nmt.errors import CheckpointError, OutputError, RecipeError
+from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_language_model, evaluate_run
 from nmt.loading import load
 from nmt.model.build import AnyModel, build_model
@@ -23,6 +22,7 @@ from nmt.recipe_keys import toml_value
 from nmt.run_dir import (
     CHECKPOINTS,
     METRICS,
+    MODEL,
     RECIPE,
     SCORES,
     TOKENIZER,
@@ -35,6 +35,7 @@ from nmt.run_dir import (
     sole_writer,
 )
 from nmt.train.adopted import adopt_tokenizers, check_still_theirs, with_keys_of
+from nmt.train.checks import check_room, check_text, text_sums
 from nmt.train.distributed import ALONE, Team, open_team, restarted
 from nmt.train.interrupts import stopped_at_once
 from nmt.train.loop import TrainingLoop
@@ -85,11 +86,13 @@ class TrainingRun:
             description = describe(corpora) if self.team.leads else []
         for line in description:
             self._say(line)
-        self._check_data(saved, corpora)
+        if saved is not None:
+            check_text(self.run, saved, corpora)
         with self.console.status("training the tokenizer"):
             tokenizers = self._new_tokenizers(corpora) if saved is None else self._stored_tokenizers()
         with self.team.leader_first():
             stream = make_stream(self.recipe, corpora.train, tokenizers, console=self.console)
+        self.team.keep_pace()
         if saved is None:
             if self.recipe.train.max_minutes > 0:
                 with self.console.status("measuring the speed"):
@@ -98,7 +101,7 @@ class TrainingRun:
                 save_setup(self.run, self.recipe, tokenizers)
         trainer = self._trainer(self.recipe.train, tokenizers, stream, saved)
         if self.team.leads and not trainer.finished:
-            self._check_room(trainer.model)
+            check_room(self.run, self.recipe.train, trainer.model)
             (self.run / SCORES).unlink(missing_ok=True)  # of an earlier model, from an evaluation in mid-training
         self._train(trainer, tokenizers, corpora, extra_sinks)
         if self.team.leads and is_plain(trainer.model) and not has_shortlist(self.run):
@@ -136,7 +139,13 @@ class TrainingRun:
         """The state to go on from, where the folder holds one. Adopts the step count that `max_minutes` came to."""
         if not (self.run / RECIPE).exists():
             return None
-        stored = load_stored_recipe(self.run)
+        try:
+            stored = load_stored_recipe(self.run)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}\nput it back as it was, use another --run-dir, or --fresh to begin anew (the old run is kept "
+                "beside it)"
+            ) from error
         checkpoints = self._checkpoints()
         saved = checkpoints.newest()
         for warning in checkpoints.warnings:
@@ -157,36 +166,17 @@ class TrainingRun:
                 "\n".join([f"{self.run} holds a run of another recipe:", *lines])
                 + "\nuse another --run-dir, or --fresh to begin anew (the old run is kept beside it)"
             )
+        if saved is None and (self.run / MODEL).exists():
+            raise CheckpointError(
+                f"{self.run / MODEL}: a trained model, but {self.run / CHECKPOINTS} holds nothing to go on from, and a "
+                "training from the first step would replace it: put the checkpoints back, use another --run-dir, or "
+                "--fresh to begin anew (the old run is kept beside it)"
+            )
         if saved is not None:
             self.minutes = saved.values["max_minutes"]
             step = Trainer.saved_progress(saved).step
             self._say(f"going on in {self.run} after step {step} of {self.recipe.train.max_steps}")
         return saved
-
-    def _check_data(self, saved: TrainingState | None, corpora: Corpora) -> None:
-        if saved is not None and saved.values["data"] != corpora.fingerprint:
-            raise CheckpointError(
-                f"{self.run}: the training or validation text is not what this run began with (its SHA-256 differs); "
-                "restore the text, or begin anew with --fresh"
-            )
-
-    def _check_room(self, model: AnyModel) -> None:
-        """Raises OutputError where the disk has no room for the checkpoints to come, one in the making, and a model."""
-        section = self.recipe.train
-        moments = 1 if section.optimizer == "sgd" else 2
-        weights_bytes = sum(parameter.numel() * parameter.element_size() for parameter in model.parameters())
-        state_bytes = weights_bytes * (1 + moments + (section.ema_decay > 0))
-        there_bytes = sum(file.stat().st_size for file in (self.run / CHECKPOINTS).rglob("*") if file.is_file())
-        count = section.keep_last + section.keep_best
-        wanted_bytes = (count + 1) * state_bytes + weights_bytes - there_bytes
-        free_bytes = shutil.disk_usage(self.run).free
-        if free_bytes < wanted_bytes:
-            raise OutputError(
-                f"{self.run}: its disk has {free_bytes / 1e6:,.1f} MB left, but this training wants "
-                f"{wanted_bytes / 1e6:,.1f} MB: {count} checkpoints of {state_bytes / 1e6:,.1f} MB, one in the making, "
-                "and the model; make room, name a folder on another disk with --run-dir, or keep fewer with "
-                "train.keep_last and train.keep_best"
-            )
 
     def _trainer(
         self, section: TrainSection, tokenizers: TokenizerPair, stream: StreamMaker, saved: TrainingState | None
@@ -238,7 +228,10 @@ class TrainingRun:
         step = trainer.progress.step
         sinks: list[Sink] = []
         if self.team.leads:
-            sinks = [MetricsFile(self.run / METRICS, from_step=step), *(make(self.run, step) for make in extra_sinks)]
+            file = MetricsFile(self.run / METRICS, from_step=step)
+            if file.spoiled:
+                self._say(f"warning: {self.run / METRICS}: {file.spoiled} of its lines were damaged, and are left out")
+            sinks = [file, *(make(self.run, step) for make in extra_sinks)]
         loop = TrainingLoop(
             trainer=trainer,
             run=self.run,
@@ -247,7 +240,7 @@ class TrainingRun:
             sinks=sinks,
             validate=Validator(trainer.model, tokenizers, self.recipe, as_test_set("valid", corpora.valid), self.team),
             tgt_lang=self.recipe.data.tgt_lang,
-            constants={"data": corpora.fingerprint, "max_minutes": self.minutes},
+            constants={"data": corpora.fingerprint, "texts": text_sums(corpora), "max_minutes": self.minutes},
             criterion=BLEU if self.recipe.model.translates else PPL,
         )
         try:

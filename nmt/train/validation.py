@@ -9,7 +9,7 @@ import torch
 
 from nmt.data.batches import IdTable, collate, plan_batches
 from nmt.data.tokenizer import TokenizerPair
-from nmt.errors import Divergence
+from nmt.errors import Divergence, NonsenseError
 from nmt.evaluate import TestSet
 from nmt.metrics import score
 from nmt.model.build import AnyModel
@@ -90,7 +90,17 @@ class Validator:
     def _translate(self, translator: Translator, src: Sequence[str]) -> list[str]:
         team = self._team
         hypotheses = [""] * len(src)
-        for rank, share in enumerate(team.gather(translator.translate(src[team.rank :: team.size]))):
+        own: list[str] | None = None
+        fault = None
+        try:
+            own = translator.translate(src[team.rank :: team.size])
+        except NonsenseError as error:
+            fault = error
+        for rank, share in enumerate(team.gather(own)):  # all learn of it together: nobody may wait for one who left
+            if share is None:
+                raise Divergence(
+                    "log-probabilities hold NaN or a value above 0 in a validation: training diverged"
+                ) from fault
             hypotheses[rank :: team.size] = share
         return hypotheses
 

@@ -22,9 +22,12 @@ SBATCH = {
 
 
 def command(script: str, folder: Path, **variables: str) -> list[str]:
-    """What the script would have run: `srun` runs what it is given, `torchrun` only prints it, an argument a line."""
+    """What the script would have run: `srun` runs what it is given, `torchrun` only prints it, an argument a line.
+
+    `srun` takes no more than it says: the cores of a task, which must be those that the job was given.
+    """
     for name, body in {
-        "srun": 'exec "$@"',
+        "srun": '[ "$1 $2" = "--cpus-per-task 16" ] && shift 2 && exec "$@"',
         "torchrun": "printf '%s\\n' \"$@\"",
         "scontrol": '[ "$*" = "show hostnames node[3-4]" ] && printf "node3\\nnode4\\n"',
     }.items():
@@ -46,7 +49,13 @@ def command(script: str, folder: Path, **variables: str) -> list[str]:
     [
         (
             "slurm.sh",
-            {"SLURM_JOB_NODELIST": "node[3-4]", "SLURM_NNODES": "2", "SLURM_GPUS_ON_NODE": "4", "SLURM_JOB_ID": "77"},
+            {
+                "SLURM_JOB_NODELIST": "node[3-4]",
+                "SLURM_NNODES": "2",
+                "SLURM_GPUS_ON_NODE": "4",
+                "SLURM_CPUS_PER_TASK": "16",
+                "SLURM_JOB_ID": "77",
+            },
             "node3:29500",
             "4",
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import kill_test
 import pytest
 from click.testing import CliRunner
-from toy_run import phrasebook, saved_state, train, write_recipe
+from toy_run import phrasebook, read, saved_state, train, write_recipe
 
 from nmt.checkpoint import Checkpoints, TrainingState
 
@@ -61,6 +61,16 @@ def test_what_differs_is_found_but_for_times(
     other = Path(shutil.copytree(run, tmp_path / "other"))
     change(other)
     assert kill_test.compare(run, other) == faults
+
+
+def test_the_recipe_has_all_that_makes_going_on_hard(tmp_path: Path) -> None:
+    recipe = read(kill_test.write_recipe(tmp_path, 40))
+    assert 0 < recipe.train.warmup_steps < 40
+    assert (recipe.train.schedule, recipe.train.accumulate > 1, recipe.train.ema_decay > 0) == ("plateau", True, True)
+    assert recipe.train.sampled_softmax * recipe.train.sampled_share * recipe.model.dropout * recipe.model.word_dropout
+    assert (len(recipe.data.train), recipe.data.temperature, recipe.tokenizer.sampling > 0) == (3, 3.0, True)
+    sizes = [len((tmp_path / f"{name}.en").read_text().splitlines()) for name in recipe.data.train]
+    assert len(set(sizes)) == 3
 
 
 @pytest.mark.slow

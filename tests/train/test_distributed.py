@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ import torch
 from toy_run import metrics, phrasebook, train, write_recipe
 
 from nmt.checkpoint import Checkpoints
+from nmt.errors import TrainingError
 from nmt.run_dir import load_model
+from nmt.train import distributed as team_module
+from nmt.train.distributed import PACE, PATIENCE, Team
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
 
@@ -34,9 +38,15 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("text"), phrasebook(120))
 
 
-def start(recipe: Path, run: Path, processes: int, **changes: object) -> "subprocess.Popen[str]":
+def start(
+    recipe: Path, run: Path, processes: int, *, before: str = "", restarts: int = 0, **changes: object
+) -> "subprocess.Popen[str]":
+    """`nmt train` by so many processes, each of which first does what `before` says."""
+    program = run.with_name("program.py")
+    program.write_text(f"{before}\nfrom nmt.cli import main\nmain()\n")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += ["-m", "nmt", "train", str(recipe), "--run-dir", str(run)]
+    command += ["--max-restarts", str(restarts), *([str(program)] if before else ["-m", "nmt"])]
+    command += ["train", str(recipe), "--run-dir", str(run)]
     for key, value in (STEADY | changes).items():
         command += ["--set", f"{key}={value}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -145,6 +155,110 @@ def test_a_process_that_dies_ends_the_others_within_a_minute_and_the_run_goes_on
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
     together(recipe, run, 2)
     assert_same_training(run, alone)
+
+
+@pytest.mark.slow
+def test_torchrun_starts_all_again_when_one_dies_and_they_go_on(recipe: Path, alone: Path, tmp_path: Path) -> None:
+    """One of them is late then, as one of several machines may be."""
+    late = (
+        "import os, time\n"
+        "if os.environ['TORCHELASTIC_RESTART_COUNT'] == '1' and os.environ['RANK'] == '1':\n"
+        "    time.sleep(5)\n"
+    )
+    process = start(recipe, tmp_path / "run", 2, before=late, restarts=1)
+    pids = workers(process)
+    wait_for_checkpoint(tmp_path / "run", 8)
+    os.kill(pids[0], signal.SIGKILL)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, printed
+    assert re.search("after step (8|16) of 24", printed)
+    assert_same_training(tmp_path / "run", alone)
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_the_others(recipe: Path, tmp_path: Path) -> None:
+    """With less patience than they have."""
+    pace = "from datetime import timedelta\nfrom nmt.train import distributed\ndistributed.PACE = timedelta(seconds=20)"
+    process = start(recipe, tmp_path / "run", 2, before=pace, **{"train.max_steps": 1_000_000})
+    leader, other = workers(process)
+    wait_for_checkpoint(tmp_path / "run", 8)
+    os.kill(other, signal.SIGSTOP)
+    try:
+        for _ in range(900):
+            if not Path(f"/proc/{leader}").exists():
+                break
+            time.sleep(0.1)
+        assert not Path(f"/proc/{leader}").exists()
+    finally:
+        os.kill(other, signal.SIGKILL)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "error: another process of this training does not answer; what was saved is unharmed" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_process_in_a_validation_stops_all_when_that_is_done(
+    recipe: Path, alone: Path, tmp_path: Path, rank: int
+) -> None:
+    """Said once, and saved before anyone leaves."""
+    signalled = (
+        "import os, signal\n"
+        "from nmt.train.validation import Validator\n"
+        "call = Validator.__call__\n"
+        "def signalled(self):\n"
+        f"    if os.environ['RANK'] == '{rank}':\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "    return call(self)\n"
+        "Validator.__call__ = signalled\n"
+    )
+    process = start(recipe, tmp_path / "run", 2, before=signalled)
+    printed, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert printed.count("stopped by ") == 1
+    who = "SIGTERM" if rank == 0 else "another process"
+    assert f"error: stopped by {who} after step 9; saved in {tmp_path / 'run'}" in printed
+    assert "valid step 8 " in printed
+    assert "after step 9 of 24" in train(recipe, tmp_path / "run", STEADY)
+    assert_same_training(tmp_path / "run", alone)
+
+
+def test_whoever_is_late_with_the_text_is_waited_for_with_patience_and_nobody_after_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[object] = []
+
+    def new_group(*, backend: str, timeout: timedelta) -> str:
+        told.append(timeout)
+        return "of those who keep pace"
+
+    monkeypatch.setattr(team_module, "_CONTROL", ["patient"])
+    monkeypatch.setattr(torch.distributed, "all_gather_object", lambda *_, group: told.append(group))
+    monkeypatch.setattr(torch.distributed, "new_group", new_group)
+    Team(1, 2).keep_pace()
+    Team(1, 2).meet()
+    assert told == ["patient", PACE, "of those who keep pace"]
+    assert PACE < timedelta(hours=1) < PATIENCE
+
+
+@pytest.mark.parametrize("exchange", ["all_reduce", "all_gather_object"])
+def test_a_process_that_is_gone_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, exchange: str) -> None:
+    fault: list[Exception] = [RuntimeError("Connection closed by peer [127.0.0.1]:4711")]
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault[0]
+
+    monkeypatch.setattr(torch.distributed, exchange, fail)
+    words = (
+        "^another process of this training does not answer; what was saved is unharmed: start the same command again, "
+        "on as many processes as there are, to go on$"
+    )
+    call = {"all_reduce": lambda: Team(0, 2).add_up(torch.ones(1)), "all_gather_object": Team(0, 2).meet}[exchange]
+    with pytest.raises(TrainingError, match=words):
+        call()
+    fault[0] = torch.OutOfMemoryError("CUDA out of memory.")
+    with pytest.raises(torch.OutOfMemoryError):
+        call()
 
 
 @pytest.mark.slow

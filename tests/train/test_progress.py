@@ -114,8 +114,40 @@ def test_going_back_drops_what_came_after_and_that_one_went_back_there(tmp_path:
 def test_lines_that_a_power_cut_spoiled_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_bytes(b'{"event": "train", "step": 4}\n' + bytes(20) + b'\n[]\n{"event": "train"}\n\xff\n')
-    MetricsFile(path, from_step=8).close()
+    file = MetricsFile(path, from_step=8)
+    file.rewind(6)
+    file.close()
     assert read_lines(tmp_path) == [{"event": "train", "step": 4}]
+    assert file.spoiled == 4
+
+
+def test_lines_that_were_only_given_up_or_cut_by_a_kill_are_not_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"event": "train", "step": 12}\n{"event": "rollback", "step": 8}\n{"event": "tr')
+    file = MetricsFile(path, from_step=8)
+    file.close()
+    assert file.spoiled == 0
+    assert read_lines(tmp_path) == []
+
+
+def test_a_line_is_on_the_disk_before_a_checkpoint_can_follow_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Synced with all its bytes when `write` returns: a power cut leaves no checkpoint without its lines."""
+    file = MetricsFile(tmp_path / "metrics.jsonl", from_step=0)
+    synced: list[bytes] = []
+    sync = os.fsync
+
+    def fsync(number: int) -> None:
+        assert os.fstat(number).st_ino == (tmp_path / "metrics.jsonl").stat().st_ino
+        synced.append((tmp_path / "metrics.jsonl").read_bytes())
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    for count in (1, 2):
+        file.write(REPORT)
+        assert [len(content.split(b"\n")) - 1 for content in synced] == list(range(1, count + 1))
+    file.close()
 
 
 def test_a_full_disk_is_told_in_words_and_once(tmp_path: Path) -> None:

@@ -11,11 +11,12 @@ import pytest
 from toy_run import killed_after, metrics, phrasebook, signals_after, train, write_recipe
 
 from nmt.checkpoint import Checkpoints
-from nmt.errors import Divergence
+from nmt.errors import Divergence, NonsenseError
 from nmt.metrics import score
 from nmt.model.loss import Loss
 from nmt.train.loop import MAX_ROLLBACKS
 from nmt.train.trainer import Trainer
+from nmt.translator import Translator
 
 KEYS = {"train.max_steps": 30, "train.save_every": 10, "train.validate_every": 30, "train.log_every": 5}
 
@@ -66,6 +67,40 @@ def test_it_goes_back_to_the_last_saved_step_with_half_the_rate_and_on_to_the_en
     assert {step: rates[0][step] / rates[1][step] for step in rates[0]} == pytest.approx(
         {5: 1, 10: 1, 15: 0.5, 20: 0.5, 25: 0.5, 30: 0.5}
     )
+
+
+@contextmanager
+def undecodable(times: int) -> Iterator[None]:
+    """So many validations find that the model, whose loss is finite, gives no log-probabilities."""
+    translate, left = Translator.translate, [times]
+
+    def nonsense(self: Translator, lines: list[str]) -> list[str]:
+        left[0] -= 1
+        if left[0] >= 0:
+            raise NonsenseError("NaN")
+        return translate(self, lines)
+
+    with mock.patch.object(Translator, "translate", nonsense):
+        yield
+
+
+def test_weights_that_a_validation_cannot_decode_with_are_a_divergence_too(recipe: Path, tmp_path: Path) -> None:
+    with undecodable(1):
+        printed = train(recipe, tmp_path / "run", KEYS | {"train.validate_every": 15})
+    assert "warning: log-probabilities hold NaN or a value above 0 in a validation: training diverged: back" in printed
+    assert "back to step 10, with 0.5 times the learning rate" in printed
+    assert [r["step"] for r in metrics(tmp_path / "run") if r["event"] == "valid"] == [15, 30]
+
+
+def test_a_state_whose_validation_a_signal_put_off_is_not_gone_back_to(recipe: Path, tmp_path: Path) -> None:
+    """That validation might be what finds it diverged, again and again."""
+    keys = KEYS | {"train.validate_every": 15}
+    with signals_after(15, signal.SIGTERM):
+        train(recipe, tmp_path / "run", keys, code=143)
+    with undecodable(1):
+        printed = train(recipe, tmp_path / "run", keys)
+    assert "after step 15" in printed
+    assert "back to step 10" in printed
 
 
 def test_twice_in_a_row_it_goes_back_to_the_same_step_with_a_quarter(recipe: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 from contextlib import nullcontext
 from pathlib import Path
@@ -94,7 +95,9 @@ def test_changed_text_is_refused(recipe: Path, run: Path, name: str) -> None:
     file = recipe.parent / f"{name}.en"
     file.write_text(file.read_text().replace("i", "j", 1))
     printed = train(recipe, run, SHORT, code=1)
-    assert "the training or validation text is not what this run began with" in printed
+    kind = {"train": "training", "valid": "validation"}[name]
+    shown = " + ".join(str(recipe.parent / f"{name}.{lang}") for lang in ("de", "en"))
+    assert f"the {kind} text ({shown}) is not what this run began with, byte for byte" in printed
     assert "--fresh" in printed
 
 
@@ -175,7 +178,9 @@ def test_a_run_with_a_damaged_recipe_does_not_go_on(recipe: Path, run: Path) -> 
     with signals_after(3, signal.SIGINT):
         train(recipe, run, SHORT, code=130)
     flip(run / "recipe.toml", 200)
-    assert f"{run / 'recipe.toml'}: " in train(recipe, run, SHORT, code=1)
+    printed = train(recipe, run, SHORT, code=1)
+    assert f"{run / 'recipe.toml'}: " in printed
+    assert "put it back as it was, use another --run-dir, or --fresh to begin anew" in printed
 
 
 def test_a_damaged_checkpoint_is_passed_over_to_the_same_end(recipe: Path, run: Path) -> None:
@@ -191,12 +196,36 @@ def test_a_damaged_checkpoint_is_passed_over_to_the_same_end(recipe: Path, run: 
     assert (run / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
 
 
+def test_damaged_lines_of_metrics_are_told_once_and_left_out(recipe: Path, run: Path) -> None:
+    with signals_after(5, signal.SIGINT):
+        train(recipe, run, SHORT | {"train.log_every": 1}, code=130)
+    flip(run / "metrics.jsonl", 3)
+    told = f"warning: {run / 'metrics.jsonl'}: 1 of its lines were damaged, and are left out"
+    assert told in train(recipe, run, SHORT | {"train.log_every": 1})
+    assert [line["step"] for line in metrics(run) if line["event"] == "train"] == [2, 3, 4, 5, 6]
+    assert "warning" not in train(recipe, run, SHORT | {"train.log_every": 1}).replace(
+        "warning: 20 source sentences", ""
+    )
+
+
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_go_on(recipe: Path, run: Path) -> None:
     train(recipe, run, SHORT)
     for file in run.glob("checkpoints/*/state.json"):
         flip(file, 5)
     printed = train(recipe, run, SHORT, code=1)
     assert "no checkpoint is sound; begin anew with --fresh" in printed
+
+
+def test_a_trained_model_without_checkpoints_is_never_trained_over(recipe: Path, run: Path) -> None:
+    train(recipe, run, SHORT)
+    shutil.rmtree(run / "checkpoints")
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file() and file.name != ".lock"}
+    printed = train(recipe, run, SHORT, code=1)
+    assert f"error: {run / 'model.safetensors'}: a trained model, but {run / 'checkpoints'} holds nothing" in printed
+    assert "put the checkpoints back, use another --run-dir, or --fresh to begin anew" in printed
+    assert {file: file.read_bytes() for file in before} == before
+    assert nmt("train", recipe, "--run-dir", run, "--fresh", "--set", "train.max_steps=1").code == 0
+    assert (run.with_name("run.old1") / "model.safetensors").read_bytes() == before[run / "model.safetensors"]
 
 
 def test_what_kills_left_behind_is_cleared_and_never_becomes_part_of_the_model(recipe: Path, run: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_disk_without_room_for_what_training_will_write_is_told_before_the_fir
     state_bytes = (checkpoint / "state.safetensors").stat().st_size - saved_state(run).tensors["rank.0.random"].nbytes
     needed_bytes = (count + 1) * state_bytes + (run / "model.safetensors").stat().st_size
     usage = shutil.disk_usage(run)
-    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda _: usage._replace(free=int(0.8 * needed_bytes)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(0.8 * needed_bytes)))
     again = run.with_name("again")
     printed = train(recipe, again, SHORT | keys, code=1)
     found = re.search(r"its disk has ([\d.]+) MB left, but this training wants ([\d.]+) MB", printed)
@@ -99,7 +99,7 @@ def test_a_disk_without_room_for_what_training_will_write_is_told_before_the_fir
     assert "make room" in printed
     assert "train.keep_last" in printed
     assert not (again / "metrics.jsonl").exists()
-    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda _: usage._replace(free=int(needed_bytes)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(needed_bytes)))
     train(recipe, again, SHORT | keys)
 
 
@@ -110,7 +110,7 @@ def test_the_checkpoints_that_are_there_already_need_no_new_room(
         train(recipe, run, SHORT | {"train.save_every": 1}, code=130)
     usage = shutil.disk_usage(run)
     one_bytes = (run / "checkpoints/00000003/state.safetensors").stat().st_size
-    monkeypatch.setattr(run_module.shutil, "disk_usage", lambda _: usage._replace(free=int(1.5 * one_bytes)))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=int(1.5 * one_bytes)))
     train(recipe, run, SHORT)
 
 

@@ -8,13 +8,16 @@ import torch
 from toy_run import TinyRun, metrics
 
 from nmt.data.tokenizer import BOS_ID, EOS_ID, TokenizerPair
+from nmt.errors import Divergence, NonsenseError
 from nmt.evaluate import TestSet
 from nmt.loading import load
 from nmt.metrics import score
 from nmt.model.build import AnyModel
 from nmt.run_dir import SavedModel, load_model
+from nmt.train.distributed import Team
 from nmt.train.run import new_model
 from nmt.train.validation import Validator
+from nmt.translator import Translator
 
 DROPOUTS = {"dropout": 0.5, "word_dropout": 0.3, "state_dropout": 0.3}
 
@@ -99,6 +102,30 @@ def test_a_validation_leaves_the_random_state_and_the_weights_alone(saved: Saved
     assert torch.equal(torch.get_rng_state(), before[0])
     assert all(torch.equal(tensor, before[1][name]) for name, tensor in saved.model.weights().items())
     assert all(parameter.grad is None for parameter in saved.model.parameters())
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_team_learns_together_that_one_cannot_decode(
+    saved: SavedModel, valid: TestSet, monkeypatch: pytest.MonkeyPatch, rank: int
+) -> None:
+    """Whether it is oneself or another: who went back alone would leave the others waiting."""
+    gathered: list[object] = []
+
+    def gather(self: Team, value: Any) -> list[Any]:
+        gathered.append(value)
+        other = (0.5, 1) if isinstance(value, tuple) else None
+        return [value, other] if rank == 0 else [other, value]
+
+    def translate(self: Translator, lines: list[str]) -> list[str]:
+        if rank == 0:
+            raise NonsenseError("NaN")
+        return lines
+
+    monkeypatch.setattr(Team, "gather", gather)
+    monkeypatch.setattr(Translator, "translate", translate)
+    with pytest.raises(Divergence, match="hold NaN or a value above 0 in a validation: training diverged"):
+        Validator(saved.model, saved.tokenizers, saved.recipe, valid, Team(rank, 2))()
+    assert gathered[1:] == [None if rank == 0 else valid.src[1::2]]
 
 
 def test_the_metrics_of_a_run_are_those_of_its_kept_model(saved: SavedModel, tiny: TinyRun) -> None:

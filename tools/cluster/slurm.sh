@@ -10,5 +10,7 @@
 #SBATCH --signal=TERM@120
 set -euo pipefail
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-exec srun torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "$SLURM_GPUS_ON_NODE" \
+# srun has not taken over --cpus-per-task since Slurm 22.05: without it all the processes of a machine share one core
+exec srun --cpus-per-task "$SLURM_CPUS_PER_TASK" \
+    torchrun --nnodes "$SLURM_NNODES" --nproc-per-node "$SLURM_GPUS_ON_NODE" \
     --rdzv-backend c10d --rdzv-id "$SLURM_JOB_ID" --rdzv-endpoint "$head:29500" -m nmt train "$@"
