@@ -3,14 +3,15 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from itertools import islice, tee, zip_longest
 from pathlib import Path
 from signal import SIGINT
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from nmt.errors import DataError, Interrupted, OutputError
+from nmt.origin import Origin, origin_of
 from nmt.passages import Request
 from nmt.run_dir import sha256, write_json
 from nmt.translator import Translation
@@ -48,6 +49,9 @@ def as_json(_number: int, translations: Sequence[Translation]) -> str:
     return json.dumps(best, ensure_ascii=False) + "\n"
 
 
+FORMS: dict[str, Format] = {"text": as_text, "json": as_json, "n_best": as_n_best}
+
+
 def requests(lines: Iterable[str], prefixes: Iterable[str] | None = None) -> Iterator[Request]:
     """Lines with their numbers and, where there are prefixes, how their translations must begin.
 
@@ -71,22 +75,44 @@ def translate_stream(
     read_ahead: int | None = None,
     alignments: bool = False,
     done: int = 0,
+    origin: Origin | None = None,
 ) -> Iterator[list[Translation]]:
     """Write the translation of each line to `out`, in order, and yield it; the first `done` lines are passed over.
 
     `read_ahead` limits how many lines are read before the first of them is answered (1 for a person at a terminal).
+    A fault of the lines is raised when all before it are answered. origin: that of the part which `out` is.
     """
     lines = iter(lines)
-    passed = sum(1 for _ in islice(lines, done))
+    passed = 0
+    for request in islice(lines, done):
+        if origin:
+            origin.check(request)
+        passed += 1
     if passed < done:
         raise DataError(
             f"--resume: {done} lines are translated already, but the input has only {passed}: is it another file?"
         )
-    ahead, behind = tee(lines)
+    faults: list[Exception] = []
+    ahead, behind = tee(_until_a_fault(lines, faults))
     found = translator.translations(ahead, n_best=n_best, read_ahead=read_ahead, alignments=alignments)
     for translations, request in zip(found, behind, strict=False):  # in this order none is read too soon
-        out.write(form(request.number, translations).encode("utf-8"))
+        written = form(request.number, translations).encode("utf-8")
+        if origin:
+            origin.add(request)
+        out.write(written)
+        if origin:
+            out.flush()  # or a kill would cost what the buffer holds
         yield translations
+    if faults:
+        raise faults[0]
+
+
+def _until_a_fault(lines: Iterator[Request], faults: list[Exception]) -> Iterator[Request]:
+    """The same lines; what goes wrong with them ends them, and is put into `faults`."""
+    try:
+        yield from lines
+    except Exception as fault:
+        faults.append(fault)
 
 
 def shard_range(lines: Iterable[str], shard: int, shards: int) -> tuple[int, int]:
@@ -101,28 +127,28 @@ def shard_of(path: Path, shard: int, shards: int) -> Path:
 
 
 def marker_of(path: Path) -> Path:
-    """What says that a shard is whole: its lines and its SHA-256."""
+    """What says that a shard is whole: its lines, its SHA-256, and of what it is the translation."""
     return path.with_name(f"{path.name}.done")
 
 
-def is_done(path: Path) -> bool:
-    """Is a shard there, and the one that its marker speaks of?"""
+def done_before(path: Path) -> dict[str, Any] | None:
+    """The fields of the origin of a shard that is there, and the one that its marker speaks of; None: it is not."""
     try:
         marker = json.loads(marker_of(path).read_bytes())
-        return bool(marker["sha256"] == sha256(path))
+        return dict(marker["of"]) if marker["sha256"] == sha256(path) else None
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return None
 
 
-def mark_done(path: Path, lines: int, *, wanted: int) -> None:
+def mark_done(path: Path, lines: int, *, wanted: int, origin: Origin) -> None:
     """Say that a shard is whole. Raises DataError where it has not the lines that were counted before."""
     if lines != wanted:
         raise DataError(f"{path}: has {lines} lines, but {wanted} were counted: did the text change meanwhile?")
-    write_json(marker_of(path), {"lines": lines, "sha256": sha256(path)})
+    write_json(marker_of(path), {"lines": lines, "sha256": sha256(path), "of": origin.fields()})
 
 
 @contextmanager
-def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
+def output_file(path: Path, *, resume: bool, origin: Origin | None = None) -> Iterator[tuple[BinaryIO, int]]:
     """`path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
 
     What is written stands in the part until all of it is there; then it replaces `path`. Raises as `part_file` does,
@@ -130,23 +156,26 @@ def output_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
     """
     if path.exists() and not path.is_file():
         raise OutputError(f"{path}: not a file, so it cannot be replaced by one; name a file, or leave out --output")
-    with part_file(path, resume=resume) as opened:
+    with part_file(path, resume=resume, origin=origin) as opened:
         yield opened
     with _faults_told(path):
         part_of(path).replace(path)
+        origin_of(part_of(path)).unlink(missing_ok=True)
 
 
 @contextmanager
-def part_file(path: Path, *, resume: bool) -> Iterator[tuple[BinaryIO, int]]:
+def part_file(path: Path, *, resume: bool, origin: Origin | None = None) -> Iterator[tuple[BinaryIO, int]]:
     """The part of `path` as a stream to write, and how many whole lines are there already (0 unless `resume`).
 
-    It stays, for `resume`. Raises OutputError where the disk or the folder does not take it, and turns Ctrl-C into an
-    Interrupted that says how to go on.
+    It stays, for `resume`. Raises OutputError where the disk or the folder does not take it, DataError where it is not
+    of `origin`, and turns Ctrl-C into an Interrupted that says how to go on.
     """
     part = part_of(path)
     with _faults_told(path):
-        done = _whole_lines(part) if resume and part.exists() else 0
-        with part.open("ab" if done else "wb") as stream:
+        resume = resume and part.exists() and part.stat().st_size > 0
+        known = origin.known(part) if resume and origin else None
+        done = _whole_lines(part, known) if resume else 0
+        with part.open("ab" if done else "wb") as stream, origin.kept(part, done) if origin else nullcontext():
             try:
                 yield stream, done
             except KeyboardInterrupt:
@@ -173,11 +202,11 @@ def _faults_told(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written: {error.strerror}; {kept}") from error
 
 
-def _whole_lines(part: Path) -> int:
-    """Count the lines of a part, and cut off a last one that has no end."""
+def _whole_lines(part: Path, most: int | None) -> int:
+    """Count the lines of a part, and cut off those after the first `most`, and a last one that has no end."""
     with part.open("r+b") as stream:
         lines = end = 0
-        for line in stream:
+        for line in islice(stream, most):
             if line.endswith(b"\n"):
                 lines, end = lines + 1, end + len(line)
         stream.truncate(end)

@@ -74,6 +74,10 @@ def test_the_version_is_printed() -> None:
         (["translate", "RUN", "-o", "x", "--resume", "--n-best", "2"], ["only as --json"]),
         (["translate", "RUN", "--combination", "linear"], ["--combination goes with --ensemble"]),
         (["translate", "RUN", "--ensemble", "RUN", "--combination", "mean"], ["'linear', 'log_linear'"]),
+        (["translate", "RUN", "--length-alpha", "0.5"], ["--length-alpha goes with --length-penalty gnmt"]),
+        (["translate", "RUN", "--diverse-strength", "1"], ["--diverse-strength goes with --diverse-groups 2 or more"]),
+        (["translate", "RUN", "--beam-size", "2", "--sample"], ["--beam-size goes without --sample"]),
+        (["translate", "RUN", "--beam-size", "2", "--mbr-samples", "2"], ["--beam-size goes without --sample"]),
         (["evaluate", "RUN", "--ensemble", "RUN"], ["--ensemble goes with --output FOLDER"]),
         (["distill", "RUN"], ["Missing argument 'OUT'"]),
         (["inspect"], ["Missing argument 'RUN'"]),
@@ -116,6 +120,12 @@ def test_options_go_over_the_recipes_search(tiny: TinyRun) -> None:
     assert nmt("translate", tiny.run, "--batch-size", 1, "--threads", 1, stdin=lines).out == plain.out
     wide = nmt("translate", tiny.run, "--beam-size", 4, "--n-best", 4, stdin=lines)
     assert len(wide.lines) == 20
+    for options in (
+        ["--length-penalty", "gnmt", "--length-alpha", 0.5],
+        ["--diverse-groups", 3, "--diverse-strength", 1.0],
+        ["--sample", "--n-best", 4],
+    ):
+        assert nmt("translate", tiny.run, *options, stdin=lines).code == 0
 
 
 @pytest.mark.parametrize("combination", [None, "linear", "log_linear"])

@@ -22,7 +22,7 @@ FLOORS = [  # from the bottom; a name stands for the module and all below it
     {"nmt.run_dir", "nmt.checkpoint"},
     {"nmt.alignment", "nmt.flags", "nmt.mbr", "nmt.scoring"},
     {"nmt.decoding", "nmt.passages", "nmt.translator"},
-    {"nmt.loading", "nmt.rescore", "nmt.search_file", "nmt.workers"},
+    {"nmt.loading", "nmt.origin", "nmt.rescore", "nmt.search_file", "nmt.workers"},
     {"nmt.evaluate", "nmt.export", "nmt.translate_file", "nmt.distill", "nmt.tune"},
     {"nmt.train"},
     {"nmt.serve", "nmt.documents", "nmt.report", "nmt.cli.extras"},

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from toy_part import interrupted
 from toy_run import TinyRun, nmt
 
-from nmt.translate_file import is_done, mark_done, marker_of, shard_of, shard_range
+from nmt.origin import Origin
+from nmt.passages import Request
+from nmt.translate_file import done_before, mark_done, marker_of, shard_of, shard_range
 
 
 @pytest.mark.parametrize(("lines", "shards"), [(10, 3), (3, 5), (0, 2), (8, 8), (7, 1)])
@@ -24,17 +27,20 @@ def test_the_names_of_shards_sort_in_their_order() -> None:
 
 
 def test_a_marker_speaks_of_what_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "out.en.1-of-2"
-    assert not is_done(path)
+    path, origin = tmp_path / "out.en.1-of-2", Origin({"engine": "fast"})
+    assert done_before(path) is None
     path.write_bytes(b"one\ntwo\n")
-    assert not is_done(path)
-    mark_done(path, 2, wanted=2)
-    assert is_done(path)
+    assert done_before(path) is None
+    lines = [Request("eins", 0), Request("zwei", 1)]
+    for line in lines:
+        origin.add(line)
+    mark_done(path, 2, wanted=2, origin=origin)
+    assert done_before(path) == Origin({"engine": "fast"}).of(lines)
     assert json.loads(marker_of(path).read_bytes())["lines"] == 2
     path.write_bytes(b"one\n")
-    assert not is_done(path)
+    assert done_before(path) is None
     marker_of(path).write_bytes(b"[")
-    assert not is_done(path)
+    assert done_before(path) is None
 
 
 @pytest.mark.parametrize("options", [[], ["--sample"], ["--json"]])
@@ -51,24 +57,85 @@ def test_shards_together_are_the_translation_of_the_file(tiny: TinyRun, tmp_path
     assert not out.exists()
 
 
-def test_a_shard_that_is_done_is_not_done_again(tiny: TinyRun, tmp_path: Path) -> None:
-    source, out = tmp_path / "in.de", tmp_path / "out.en"
-    source.write_text("Er kommt.\nSie kommt.\n", encoding="utf-8")
-    first = nmt("translate", tiny.run, source, "-o", out, "--shard", "2/2")
-    again = nmt("translate", tmp_path / "no run is read", source, "-o", out, "--shard", "2/2")
+@pytest.fixture
+def source(tiny: TinyRun, tmp_path: Path) -> Path:
+    path = tmp_path / "in.de"
+    path.write_text("".join(f"{line}\n" for line in tiny.sources[:8]), encoding="utf-8")
+    return path
+
+
+def test_a_shard_that_is_done_is_not_done_again(tiny: TinyRun, source: Path, tmp_path: Path) -> None:
+    command = ["translate", tiny.run, source, "-o", tmp_path / "out.en", "--shard", "2/2"]
+    first = nmt(*command)
+    before = (tmp_path / "out.en.2-of-2").stat()
+    again = nmt(*command, "--batch-size", 3, "--workers", 2)
     assert (first.err, again.code) == ("", 0)
     assert "out.en.2-of-2: done already" in again.err
+    assert (tmp_path / "out.en.2-of-2").stat() == before
 
 
-def test_an_interrupted_shard_goes_on_at_its_line(tiny: TinyRun, tmp_path: Path) -> None:
-    source, out = tmp_path / "in.de", tmp_path / "out.en"
-    source.write_text("".join(f"{line}\n" for line in tiny.sources[:8]), encoding="utf-8")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--beam-size", "2"], "search.beam_size 3 before, 2 now"),
+        (["--json"], "form text before, json now"),
+        (["--engine", "exact"], "engine fast before, exact now"),
+        (["--keep", "a b"], "keep [] before, ['a b'] now"),
+    ],
+)
+def test_a_shard_that_was_done_otherwise_is_done_anew_with_a_word(
+    tiny: TinyRun, source: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
+    command = ["translate", tiny.run, source, "-o", tmp_path / "out.en", "--shard", "1/2"]
+    assert nmt(*command).code == 0
+    anew = nmt(*command, *options)
+    assert anew.code == 0
+    assert f"out.en.1-of-2: is the translation of something else, and done anew: {words}\n" in anew.err
+    assert (tmp_path / "out.en.1-of-2").read_bytes().count(b"\n") == 4
+    assert "done already" in nmt(*command, *options).err
+    assert "done anew" in nmt(*command).err
+
+
+def test_a_shard_of_other_lines_is_done_anew(tiny: TinyRun, source: Path, tmp_path: Path) -> None:
+    command = ["translate", tiny.run, source, "-o", tmp_path / "out.en", "--shard", "2/2"]
+    assert nmt(*command).code == 0
+    lines = source.read_text(encoding="utf-8").split("\n")
+    source.write_text("\n".join(["Ganz anders.", *lines[1:]]), encoding="utf-8")
+    assert "done already" in nmt(*command).err  # that line is not of this shard
+    source.write_text("\n".join([*lines[:6], tiny.sources[20], *lines[7:]]), encoding="utf-8")
+    assert "done anew: another text\n" in nmt(*command).err
     wanted = nmt("translate", tiny.run, source).lines[4:]
+    assert (tmp_path / "out.en.2-of-2").read_text(encoding="utf-8").split("\n")[:-1] == wanted
+
+
+def test_a_shard_that_is_done_anew_has_no_marker_on_the_way(tiny: TinyRun, source: Path, tmp_path: Path) -> None:
+    command = [tiny.run, source, "-o", tmp_path / "out.en", "--shard", "1/2"]
+    assert nmt("translate", *command).code == 0
+    interrupted(*command, "--beam-size", 1, at=2)
+    assert not (tmp_path / "out.en.1-of-2.done").exists()
+
+
+def test_an_interrupted_shard_goes_on_at_its_line(tiny: TinyRun, source: Path, tmp_path: Path) -> None:
+    command = [tiny.run, source, "-o", tmp_path / "out.en", "--shard", "2/2"]
+    wanted = nmt("translate", tiny.run, source).lines[4:]
+    interrupted(*command, at=7)
     (tmp_path / "out.en.2-of-2.part").write_text("one\ntwo\nthr", encoding="utf-8")
-    assert nmt("translate", tiny.run, source, "-o", out, "--shard", "2/2", "--resume").code == 0
+    result = nmt("translate", *command, "--resume")
+    assert (result.code, "lines 5 to 6 were translated before" in result.err) == (0, True)
     lines = (tmp_path / "out.en.2-of-2").read_text(encoding="utf-8").splitlines()
     assert lines == ["one", "two", *wanted[2:]]
     assert json.loads((tmp_path / "out.en.2-of-2.done").read_bytes())["lines"] == 4
+    assert "done already" in nmt("translate", *command).err  # the text of all of it was taken, passed over or not
+
+
+def test_an_interrupted_shard_that_begins_elsewhere_now_is_refused(tiny: TinyRun, tmp_path: Path) -> None:
+    source = tmp_path / "in.de"
+    command = [tiny.run, source, "-o", tmp_path / "out.en", "--shard", "2/2", "--sample"]
+    source.write_text("Er kommt.\n" * 4)
+    interrupted(*command, at=3)
+    source.write_text("Er kommt.\n" * 8)
+    result = nmt("translate", *command, "--resume")
+    assert (result.code, "first line 3 before, 5 now" in result.err) == (1, True)
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "2", "1/0", "a/b", "1/2/3"])

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from toy_part import interrupted
 from toy_run import TinyRun, nmt
 
+from nmt.decoding import TOKENS
 from nmt.errors import DataError, Interrupted, OutputError
 from nmt.translate_file import as_n_best, as_text, output_file, requests, translate_stream
 from nmt.translator import Translator
@@ -112,12 +114,14 @@ def test_resume_goes_on_after_the_whole_lines_of_the_part(
     tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path, done: int
 ) -> None:
     out, part = tmp_path / "out.en", tmp_path / "out.en.part"
+    interrupted(tiny.run, "-o", out, at=done, stdin=to_bytes([*tiny.sources, "Er kommt."]))
+    assert part.read_bytes() == to_bytes(wanted[:done])
     marked = [f"done before: {line}" for line in wanted[:done]]  # to see that they are not translated again
     part.write_bytes(to_bytes(marked))
     result = nmt("translate", tiny.run, source, "-o", out, "--resume")
     assert result.code == 0, result.err
     assert out.read_text(encoding="utf-8").split("\n")[:-1] == marked + wanted[done:]
-    assert not part.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.en", "source.de"]
 
 
 @pytest.mark.parametrize("bytes_left", [1, 5, 12])
@@ -125,6 +129,7 @@ def test_resume_does_a_line_again_that_was_cut(
     tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path, bytes_left: int
 ) -> None:
     cut = to_bytes(wanted[:50]) + wanted[50].encode()[:bytes_left]
+    interrupted(tiny.run, source, "-o", tmp_path / "out.en", at=51)
     (tmp_path / "out.en.part").write_bytes(cut)
     assert nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--resume").code == 0
     assert (tmp_path / "out.en").read_bytes() == to_bytes(wanted)
@@ -147,11 +152,12 @@ def test_without_resume_an_old_part_is_not_gone_on_with(
 
 def test_resume_with_a_shorter_input_is_refused_and_the_part_kept(tiny: TinyRun, tmp_path: Path) -> None:
     part = tmp_path / "out.en.part"
-    part.write_text("one\ntwo\nthree\n")
+    interrupted(tiny.run, "-o", tmp_path / "out.en", at=3, stdin=b"Er kommt.\n" * 4)
+    before = part.read_bytes()
     result = nmt("translate", tiny.run, "-o", tmp_path / "out.en", "--resume", stdin=b"Er kommt.\n")
     assert result.code == 1
     assert "--resume: 3 lines are translated already, but the input has only 1" in result.err
-    assert part.read_text() == "one\ntwo\nthree\n"
+    assert part.read_bytes() == before
     assert not (tmp_path / "out.en").exists()
 
 
@@ -181,12 +187,48 @@ def test_an_interruption_leaves_the_lines_so_far_in_the_part_and_the_output_as_i
 def test_a_fault_in_the_input_half_way_leaves_the_lines_before_it_in_the_part(tiny: TinyRun, tmp_path: Path) -> None:
     source = tmp_path / "bad.de"
     source.write_bytes(b"Er kommt.\nSie kommt.\nIch k\xf6nnte.\n")
-    result = nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--batch-size", 1)
+    result = nmt("translate", tiny.run, source, "-o", tmp_path / "out.en")
     assert (result.code, f"{source}:3:6" in result.err) == (1, True)
+    assert "read on with --errors replace" in result.err
     assert not (tmp_path / "out.en").exists()
+    assert (tmp_path / "out.en.part").read_bytes().count(b"\n") == 2
     replaced = nmt("translate", tiny.run, source, "-o", tmp_path / "out.en", "--errors", "replace", "--resume")
     assert replaced.code == 0
     assert (tmp_path / "out.en").read_bytes().count(b"\n") == 3
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_fault_in_the_input_is_told_when_all_before_it_is_answered(
+    tiny: TinyRun, wanted: list[str], workers: int
+) -> None:
+    stdin = to_bytes(tiny.sources[:1]) + b"Ich k\xf6nnte.\n" + to_bytes(tiny.sources)
+    result = nmt("translate", tiny.run, "--workers", workers, stdin=stdin)
+    assert (result.code, result.lines) == (1, wanted[:1])
+    assert "standard input:2:6: byte 0xF6 is not UTF-8" in result.err
+
+
+def test_the_output_minus_is_standard_output(
+    tiny: TinyRun, wanted: list[str], source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nmt("translate", tiny.run, source, "-o", "-").lines == wanted
+    assert [path.name for path in tmp_path.iterdir()] == [source.name]
+    result = nmt("translate", tiny.run, source, "-o", "-", "--resume")
+    assert (result.code, "--resume goes with --output" in result.err) == (2, True)
+
+
+def test_what_looks_wrong_is_told_of_an_interrupted_translation_too_and_where_it_goes_on(
+    tiny: TinyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TOKENS, "eos_id", 4)  # this model has another end: none of its translations comes to it
+    out, stdin = tmp_path / "out.en", b"Er kommt.\n" * 5
+    truncated = "warning: translations that reached the length limit and were cut off: "
+    assert f"{truncated}2 (lines 1, 2)\n" in interrupted(tiny.run, "-o", out, at=2, stdin=stdin).err
+    result = nmt("translate", tiny.run, "-o", out, "--resume", stdin=stdin)
+    assert result.err.startswith(f"{truncated}3 (lines 3, 4, 5)\n")
+    assert "lines 1 to 2 were translated before; what looked wrong there was told then" in result.err
+    failed = nmt("translate", tiny.run, "-o", out, stdin=b"Er kommt.\n\xff\n")
+    assert failed.err.startswith(f"{truncated}1 (line 1)\nerror: standard input:2:1")
 
 
 def test_a_full_disk_is_said_and_the_part_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

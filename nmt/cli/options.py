@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from nmt.engine.engines import EngineKind
+    from nmt.recipe import SearchSection
     from nmt.search.ensemble import Combination
     from nmt.translator import Translator
 
@@ -35,6 +36,21 @@ class Decoding:
     def runs(self, run: Path) -> list[Path]:
         """All run folders, the named one first."""
         return [run, *self.ensemble]
+
+    def work(self, run: Path, search: "SearchSection") -> dict[str, Any]:
+        """All that decides a translation of a line, by name; search: the options as they were resolved."""
+        from nmt.run_dir import MANIFEST, MODEL, sha256
+
+        runs = {f"model {number}": run for number, run in enumerate(self.runs(run), start=1)}
+        files = {name: [run / file for file in (MANIFEST, MODEL)] for name, run in runs.items()}
+        return {
+            **{name: " ".join(sha256(file) for file in of_run if file.is_file()) for name, of_run in files.items()},
+            "combination": self.combination or "linear",
+            "engine": self.engine,
+            **{f"search.{key}": value for key, value in search.model_dump(exclude={"batch_size"}).items()},
+            **self.besides(),
+            "keep": list(self.keep),  # besides() joins them, and two together could look like one
+        }
 
     def besides(self) -> dict[str, str]:
         """What has a say in a translation besides the runs and the search options, none of it by default."""
@@ -90,7 +106,9 @@ SEARCH = [
         type=click.FloatRange(min=0.0),
         help="Weight by which finished hypotheses lose that leave source tokens unattended; 0: off.",
     ),
-    click.option("--min-length", type=click.IntRange(min=0), help="Shortest translation, in tokens."),
+    click.option(
+        "--min-length", type=click.IntRange(min=0), help="Shortest translation, in tokens; it wins over the longest."
+    ),
     click.option(
         "--max-length-ratio",
         type=click.FloatRange(min=0.0, min_open=True),
@@ -224,12 +242,26 @@ def load(run: Path, decoding: Decoding) -> "Translator":
         keep=[_pattern(text) for text in decoding.keep],
         fusion=None if decoding.lm is None else (decoding.lm, weight),
     )
-    draws = translator.search.draws
-    if idle := [name for name in ("temperature", "top_k", "top_p", "seed") if name in decoding.search and not draws]:
-        raise click.UsageError(
-            f"--{idle[0].replace('_', '-')} goes with --sample or --mbr-samples: it says how to draw"
-        )
+    _check_idle(decoding.search, translator.search)
     return translator
+
+
+def _check_idle(given: Collection[str], search: "SearchSection") -> None:
+    """Raises UsageError for an option given on the command line that does nothing under the search that it is for."""
+    idle = {}
+    if search.draws:
+        idle["beam_size"] = "goes without --sample and --mbr-samples: they search for nothing"
+    else:
+        idle |= dict.fromkeys(
+            ("temperature", "top_k", "top_p", "seed"), "goes with --sample or --mbr-samples: it says how to draw"
+        )
+    if search.length_penalty != "gnmt":
+        idle["length_alpha"] = "goes with --length-penalty gnmt: it is its alpha"
+    if search.diverse_groups == 1:
+        idle["diverse_strength"] = "goes with --diverse-groups 2 or more: it says how unlike they are to be"
+    for name, why in idle.items():
+        if name in given:
+            raise click.UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def check_combination(combination: str | None, ensemble: Sequence[Path]) -> None:

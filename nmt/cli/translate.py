@@ -1,8 +1,7 @@
 """`nmt translate`."""
 
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,25 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from nmt.cli.doubts import FLAGS, doubts_told
 from nmt.cli.options import Decoding, Sectioned, decoding_options, load
 from nmt.cli.translate_document import FORMS, check_options, form_of, translate_document
 
 if TYPE_CHECKING:
     from nmt.data.lines import DecodeErrors
+    from nmt.origin import Origin
     from nmt.passages import Request
-
-FLAGS = {
-    "truncated": "translations that reached the length limit and were cut off",
-    "split": "lines too long for the model, translated in pieces",
-    "language": "source lines that are surely in another language than the model was trained on",
-    "untranslated": "translations that are nearly their source",
-    "repeated": "translations that go round in circles",
-    "length_ratio": "translations far shorter or longer than their source",
-    "placeholders": "translations that lack a placeholder of their source, or have one too many",
-    "glossary": "translations that lack a term of the glossary",
-}
-SHOWN = 5  # line numbers of a warning
-FEWEST_TOLD, MOST_TOLD = 20, 2000  # lines whose language is looked at: that takes half a second to begin
 
 
 class Shard(click.ParamType[tuple[int, int]]):
@@ -47,19 +35,29 @@ class Shard(click.ParamType[tuple[int, int]]):
 @click.command(cls=Sectioned)
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("file", default="-")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write here instead of to standard output.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write here; `-`: to standard output.  [default: -]"
+)
 @click.option("--format", "chosen", type=click.Choice(FORMS), help="What FILE is.  [default: by its suffix]")
 @click.option(
     "--all", "everything", is_flag=True, help="Translate anew what PO, XLIFF or TMX have a translation for already."
 )
-@click.option("--resume", is_flag=True, help="Go on with OUTPUT.part, which an interrupted translation left.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with OUTPUT.part, which the same command left unfinished; that of another is refused.",
+)
 @click.option(
     "--shard",
     type=Shard(),
-    help="Only the I-th of N ranges of FILE's lines, to OUTPUT.I-of-N; OUTPUT.I-of-N.done says that it is whole.",
+    help="Only the I-th of N ranges of FILE's lines, to OUTPUT.I-of-N; OUTPUT.I-of-N.done says that it is whole, and "
+    "of what: the same command does it no second time.",
 )
 @click.option(
-    "--n-best", type=click.IntRange(min=1), default=1, help="So many translations a line, as `n ||| text ||| score`."
+    "--n-best",
+    type=click.IntRange(min=1),
+    default=1,
+    help="So many translations a line, as `n ||| text ||| score`; fewer where diverse groups find the same ones.",
 )
 @click.option(
     "--json",
@@ -98,6 +96,7 @@ def translate(
     a document keeps its form: PO (what is untranslated is filled and marked fuzzy), XLIFF, TMX, SRT, WebVTT, Markdown,
     HTML.
     """
+    output = None if output == Path("-") else output
     asked = Asked(
         run=run,
         file=file,
@@ -166,72 +165,79 @@ def _translate_lines(asked: Asked) -> None:
     from nmt import translate_file
     from nmt.cli.streams import standard_output, with_progress
     from nmt.data.lines import read_lines
+    from nmt.origin import Origin
     from nmt.workers import pooled
 
     output, n_best, first, end = asked.output, asked.n_best, 0, None
     if asked.shard and output:
         output = translate_file.shard_of(output, *asked.shard)
-        if translate_file.is_done(output):
-            click.echo(f"{output}: done already; delete {translate_file.marker_of(output)} to do it again", err=True)
-            return
         first, end = translate_file.shard_range(read_lines(Path(asked.file), errors=asked.errors), *asked.shard)
     translator = load(asked.run, asked.decoding)
-    if n_best > translator.search.beam_size and not translator.search.sample:
+    if n_best > translator.search.beam_size and not translator.search.draws:
         raise click.UsageError(
             f"--n-best {n_best} is more than the beam holds: add --beam-size {n_best}, or ask for fewer"
         )
-    prefixes = read_lines(asked.prefixes) if asked.prefixes else None
-    requests = islice(translate_file.requests(_lines(asked.file, asked.errors), prefixes), first, end)
+    form = "json" if asked.as_json else "text" if n_best == 1 else "n_best"
+    work = {
+        **asked.decoding.work(asked.run, translator.search),
+        "form": form,
+        "n best": n_best,
+        "first line": first + 1,
+    }
+    origin = Origin(work) if output else None
+    if asked.shard and output and origin and _is_done(output, origin, _requests(asked, first, end)):
+        return
+    requests = _requests(asked, first, end)
     terminal = asked.file == "-" and sys.stdin.isatty()
-    target = translate_file.output_file(output, resume=asked.resume) if output else standard_output()
-    as_lines = translate_file.as_text if n_best == 1 else translate_file.as_n_best
-    flagged: dict[str, list[int]] = defaultdict(list)
-    noted: list[Request] = []
-    with pooled(translator, asked.workers) as pool, target as (stream, done):
-        translations = translate_file.translate_stream(
-            pool,
-            _noted(requests, noted),
-            stream,
-            form=translate_file.as_json if asked.as_json else as_lines,
-            n_best=n_best,
-            read_ahead=1 if terminal else None,
-            alignments=asked.as_json,
-            done=done,
-        )
-        number = first + done
-        for best, *_ in with_progress(translations, shown=output is not None):
-            number += 1
-            for flag in best.flags:
-                flagged[flag].append(number)
-            if output is None and terminal:
-                stream.flush()
-    if asked.shard and output:
-        translate_file.mark_done(output, number - first, wanted=(end or 0) - first)
-    if foreign := _foreign(asked.run, noted):
-        flagged["language"] = foreign
-    _warn(flagged)
+    target = translate_file.output_file(output, resume=asked.resume, origin=origin) if output else standard_output()
+    with doubts_told(asked.run) as doubts:
+        with pooled(translator, asked.workers) as pool, target as (stream, done):
+            translations = translate_file.translate_stream(
+                pool,
+                doubts.noted(requests),
+                stream,
+                form=translate_file.FORMS[form],
+                n_best=n_best,
+                read_ahead=1 if terminal else None,
+                alignments=asked.as_json,
+                done=done,
+                origin=origin,
+            )
+            number = first + done
+            for best, *_ in with_progress(translations, shown=output is not None):
+                number += 1
+                doubts.add(number, best.flags)
+                if output is None and terminal:
+                    stream.flush()
+        if asked.shard and output and origin:
+            translate_file.mark_done(output, number - first, wanted=(end or 0) - first, origin=origin)
+    if done:
+        which = f"line {first + 1} was" if done == 1 else f"lines {first + 1} to {first + done} were"
+        click.echo(f"{which} translated before; what looked wrong there was told then, if at all", err=True)
 
 
-def _noted(requests: "Iterator[Request]", first: "list[Request]") -> "Iterator[Request]":
-    """The same requests; the first ones are kept."""
-    for request in requests:
-        if len(first) < MOST_TOLD:
-            first.append(request)
-        yield request
+def _requests(asked: Asked, first: int, end: int | None) -> "Iterator[Request]":
+    """The lines to translate, and how their translations must begin."""
+    from nmt.data.lines import read_lines
+    from nmt.translate_file import requests
+
+    prefixes = read_lines(asked.prefixes) if asked.prefixes else None
+    return islice(requests(_lines(asked.file, asked.errors), prefixes), first, end)
 
 
-def _foreign(run: Path, requests: "Sequence[Request]") -> list[int]:
-    """The lines, from 1, that are in another language, where that can be told (the extra "language")."""
-    if len(requests) < FEWEST_TOLD:
-        return []
-    try:
-        from nmt.corpora.language import other_language
-    except ModuleNotFoundError:
-        return []
-    from nmt.run_dir import load_stored_recipe
+def _is_done(shard: Path, origin: "Origin", requests: "Iterator[Request]") -> bool:
+    """Is a shard whole? One that is of something else is to be done again: its marker goes, with a word."""
+    from nmt.origin import differences
+    from nmt.translate_file import done_before, marker_of
 
-    language = load_stored_recipe(run).data.src_lang
-    return [request.number + 1 for request in requests if other_language(request.text, language)]
+    before, marker = done_before(shard), marker_of(shard)
+    if before is not None:
+        if not (other := differences(before, origin.of(requests))):
+            click.echo(f"{shard}: done already; delete {marker} to do it again", err=True)
+            return True
+        click.echo(f"warning: {shard}: is the translation of something else, and done anew: {other}", err=True)
+    marker.unlink(missing_ok=True)
+    return False
 
 
 def _lines(file: str, errors: "DecodeErrors") -> Iterator[str]:
@@ -241,10 +247,3 @@ def _lines(file: str, errors: "DecodeErrors") -> Iterator[str]:
     if file == "-":
         return decode_lines(sys.stdin.buffer, "standard input", errors=errors)
     return begun(read_lines(Path(file), errors=errors))
-
-
-def _warn(flagged: Mapping[str, Sequence[int]]) -> None:
-    """flagged: the lines of each flag, from 1."""
-    for flag, lines in flagged.items():
-        shown = ", ".join(map(str, lines[:SHOWN])) + (", ..." if len(lines) > SHOWN else "")
-        click.echo(f"warning: {FLAGS[flag]}: {len(lines)} (line{'s' * (len(lines) > 1)} {shown})", err=True)

@@ -206,8 +206,8 @@ def _decode(blocks: Iterator[bytes], name: str, errors: DecodeErrors) -> Iterato
             byte = fault.start + 1 + (bom if number == 1 else 0)
             raise DataError(
                 f"{name}:{number}:{byte}: byte 0x{line[fault.start]:02X} is not UTF-8 here; save the file as UTF-8 "
-                "(`iconv -f LATIN1 -t UTF-8`, if that is what it is), or read on with errors=replace, "
-                "which puts U+FFFD for it"
+                "(`iconv -f LATIN1 -t UTF-8`, if that is what it is), or read on with --errors replace "
+                "(data.errors=replace where a recipe is read), which puts U+FFFD for it"
             ) from fault
 
 
