@@ -75,6 +75,11 @@ def load_ensemble(
         raise RecipeError("a shortlist may lack the words that a glossary or what is kept demands: take one of them")
     if demands and options.draws:
         raise RecipeError("a glossary, and what is kept, is for a search, not for drawing at random: take one of them")
+    if demands and options.diverse_groups > 1:
+        raise RecipeError(
+            "a glossary, and what is kept, is for a whole beam, not for one cut into groups: take one of them "
+            "(search.diverse_groups = 1 leaves it whole)"
+        )
     for run, other in zip(runs[1:], others, strict=True):
         _check_fit(runs[0], first, run, other)
     models: list[StepModel[Any]] = []

@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toy_run import TinyRun, nmt, write_recipe
@@ -266,6 +267,15 @@ def test_a_demand_that_no_draw_can_meet_is_refused(tiny: TinyRun) -> None:
         load(tiny.run, search={"sample": True}, glossary=GLOSSARY)
     with pytest.raises(RecipeError, match="a shortlist may lack the words"):
         load(tiny.run, shortlist=True, keep=[re.compile("x")])
+
+
+@pytest.mark.parametrize("demand", [{"glossary": GLOSSARY}, {"keep": [re.compile("x")]}])
+def test_groups_are_refused_where_something_is_demanded_of_the_search(tiny: TinyRun, demand: dict[str, Any]) -> None:
+    groups = {"beam_size": 4, "diverse_groups": 2}
+    with pytest.raises(RecipeError, match="not for one cut into groups"):
+        load(tiny.run, search=groups, **demand)
+    assert load(tiny.run, search=groups).search.diverse_groups == 2
+    assert load(tiny.run, search={"diverse_groups": 1}, **demand).search.beam_size == 3
 
 
 def test_a_prefix_that_goes_on_with_a_term_is_kept(translator: Translator) -> None:

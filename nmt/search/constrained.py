@@ -134,6 +134,8 @@ def shares(counts: Sequence[int], beam_size: int) -> list[int]:
     kept = [min(pair) for pair in zip(counts, room, strict=True)]
     for bank in reversed(range(len(counts))):
         spare = room[bank] - min(counts[bank], room[bank])
+        if spare == 0:  # as nearly all where a sentence has more banks than beams
+            continue
         for _distance, other in sorted((abs(other - bank), other) for other in range(len(counts))):
             given = min(spare, counts[other] - kept[other])
             kept[other] += given

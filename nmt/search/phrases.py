@@ -71,7 +71,7 @@ class Demand:
     def progress(self, readings: set[Reading]) -> Progress:
         """The one for these readings, without those that another one beats whatever follows."""
         best = [one for one in readings if not any(_beats(other, one) for other in readings)]
-        best.sort(key=lambda one: (-self.whole(one), one))
+        best.sort(key=lambda one: (-self.whole(one) - one[2], one))  # those that have come furthest are kept
         idle, begun = ([one for one in best if (one[1] >= 0) == wanted] for wanted in (False, True))
         kept = frozenset(idle[:MOST_READINGS] + begun[:MOST_READINGS])
         if kept not in self._known:

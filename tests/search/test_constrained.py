@@ -227,6 +227,32 @@ def test_phrases_that_overlap_in_a_chain_take_bounded_time() -> None:
     assert progress.whole == 36
 
 
+def test_a_phrase_that_repeats_itself_is_met_however_often_it_may_have_begun() -> None:
+    phrase = [4, 5] * 60
+    progress = Demand([phrase]).start
+    for token in [*phrase, *phrase]:
+        progress = progress.after(token)
+    assert progress.complete
+
+
+class Counted(list[int]):
+    """A list that counts how often one of its items is read."""
+
+    reads = 0
+
+    def __getitem__(self, at: int) -> int:  # type: ignore[override]
+        self.reads += 1
+        return super().__getitem__(at)
+
+
+@pytest.mark.parametrize("full", [range(5), range(395, 400), range(0, 400, 80), range(400)])
+def test_the_work_of_sharing_grows_no_faster_than_the_banks(full: Sequence[int]) -> None:
+    """A glossary's term of 400 tokens makes as many banks; every position shares them out twice."""
+    counts = Counted(3 if bank in full else 0 for bank in range(401))
+    assert sum(shares(counts, 5)) == 5
+    assert counts.reads < 10 * len(counts)
+
+
 @pytest.mark.parametrize(
     ("counts", "beam_size", "wanted"),
     [
