@@ -5,8 +5,9 @@ normalised over, what its own pieces allow and what is frequent anyway: never wh
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,10 +18,10 @@ from safetensors.torch import save as tensor_bytes
 from torch import Tensor
 from torch.nn import functional
 
-from nmt.engine.output import log_sum_exp
+from nmt.engine.output import BLOCK, best_of_blocks, log_sum_exp
 from nmt.engine.product import Pack, Product
 from nmt.errors import CheckpointError
-from nmt.search.scores import Ways, best_ways, refuse_nonsense
+from nmt.search.scores import Ways
 
 Ids = NDArray[np.int64]
 
@@ -149,16 +150,28 @@ class ShortOutput:
         sentence, column = allowed.index_select(1, union).nonzero().unbind(1)
         counts = torch.bincount(sentence, minlength=len(src))
         slot = torch.arange(len(sentence)) - (counts.cumsum(0) - counts)[sentence]
-        columns = torch.zeros(len(src), int(counts.max()), dtype=torch.int64)
+        widest = -(-int(counts.max()) // BLOCK) * BLOCK
+        columns = torch.zeros(len(src), widest, dtype=torch.int64)
         columns[sentence, slot] = column
         missing = torch.full(columns.shape, -torch.inf)
         missing[sentence, slot] = 0.0
         return ShortScope(product, columns, union[columns], missing[:, None], vocab_size, self._small)
 
 
+class Barred(NamedTuple):
+    """What a search does not let sentences take: ids (S,), places (B, 1, C) where they stand, eos (B,) the eos's."""
+
+    ids: Tensor
+    places: Tensor
+    eos: Tensor
+
+
 @dataclass(frozen=True)
 class ShortScope:
-    """What each of B sentences may use: its columns (B, C) of the product, their ids (B, C), padding (B, 1, C) -inf."""
+    """What each of B sentences may use: its columns (B, C) of the product, their ids (B, C), padding (B, 1, C) -inf.
+
+    C is a multiple of BLOCK. last: what was barred when it was last asked.
+    """
 
     product: Product
     columns: Tensor
@@ -166,10 +179,22 @@ class ShortScope:
     missing: Tensor
     vocab_size: int
     small: bool
+    last: list[Barred] = field(default_factory=list)
 
     def select(self, sentences: Tensor) -> "ShortScope":
         columns, ids, missing = (x.index_select(0, sentences) for x in (self.columns, self.ids, self.missing))
-        return ShortScope(self.product, columns, ids, missing, self.vocab_size, self.small)
+        last = [
+            Barred(known.ids, known.places.index_select(0, sentences), known.eos.index_select(0, sentences))
+            for known in self.last
+        ]
+        return ShortScope(self.product, columns, ids, missing, self.vocab_size, self.small, last)
+
+    def barred(self, ids: Tensor, eos_id: int) -> Barred:
+        """A search asks for the same at each step: it is looked for once."""
+        if not self.last or self.last[0].ids is not ids:
+            eos = (self.ids == eos_id).byte().argmax(dim=1)
+            self.last[:] = [Barred(ids, torch.isin(self.ids, ids)[:, None], eos)]
+        return self.last[0]
 
     def __call__(self, readouts: Tensor) -> "ShortScores":
         return ShortScores(self, readouts)
@@ -190,24 +215,27 @@ class ShortScores:
 
     def ways(self, so_far: Tensor, *, width: int, eos_id: int, barred: Tensor) -> Ways:
         """As `Scores` has it."""
-        ids = self.scope.ids  # (B, C)
-        log_probs = self._own_log_probs()  # (B, R, C)
-        ends = log_probs.gather(2, (ids == eos_id).byte().argmax(dim=1)[:, None, None].expand(-1, log_probs.size(1), 1))
-        log_probs.masked_fill_(torch.isin(ids, barred)[:, None], -torch.inf)
-        missing = max(0, width - ids.size(1))
-        values = functional.pad(log_probs, (0, missing), value=-torch.inf).flatten(0, 1)
-        ways = best_ways(values, so_far, width=width, ends=ends.squeeze(2), ids=functional.pad(ids, (0, missing)))
-        refuse_nonsense(ways.token_log_probs[:, 0])
-        return ways
+        known = self.scope.barred(barred, eos_id)
+        logits = self.scope.logits(self.readouts)  # (B, R, C)
+        log_sums = self._log_sums(logits)
+        ends = logits.gather(2, known.eos[:, None, None].expand(-1, logits.size(1), 1)).squeeze(2) - log_sums
+        logits.masked_fill_(known.places, -torch.inf)
+        ids = self.scope.ids
+        if width > ids.size(1):  # a beam wider than the shortlist
+            missing = -(-width // BLOCK) * BLOCK - ids.size(1)
+            logits, ids = functional.pad(logits, (0, missing), value=-torch.inf), functional.pad(ids, (0, missing))
+        ways = best_of_blocks(logits.flatten(0, 1), log_sums, so_far, width=width, ends=ends)
+        return ways._replace(ids=ids.gather(1, ways.ids))
 
     def log_probs(self) -> Tensor:
         """(N, V), -inf for what a sentence may not use."""
-        own = self._own_log_probs()
+        logits = self.scope.logits(self.readouts)
+        own = logits - self._log_sums(logits)[:, :, None]  # (B, R, C)
         every = own.new_full((*own.shape[:2], self.scope.vocab_size), -torch.inf)
         # What is missing has id of column 0 and -inf: it must not overwrite that column's own value.
         every.scatter_reduce_(2, self.scope.ids[:, None].expand_as(own), own, "amax")
         return every.flatten(0, 1)
 
-    def _own_log_probs(self) -> Tensor:
-        logits = self.scope.logits(self.readouts)
-        return logits.sub_(log_sum_exp(logits.flatten(0, 1), small=self.scope.small).view(*logits.shape[:2], 1))
+    def _log_sums(self, logits: Tensor) -> Tensor:
+        """logits (B, R, C) -> (B, R)"""
+        return log_sum_exp(logits.flatten(0, 1), small=self.scope.small).view(logits.shape[:2])
