@@ -235,6 +235,21 @@ def test_references_that_do_not_pair_up_are_refused_before_any_line_is_translate
         evaluate(untouched, TestSet("own", ["a", "b", "c"], ["a", "b"]), tgt_lang="en")
 
 
+def test_lines_and_references_that_do_not_pair_up_are_told_with_the_line_where_they_part(
+    run: Path, tiny: TinyRun, own: list[object], tmp_path: Path
+) -> None:
+    before = (run / "scores.json").read_bytes()
+    long = "word " * 50
+    write_pairs(tmp_path, "own", [*tiny.pairs[60:70], *[(long, long), ("a", "b")] * 20])
+    lines = (tmp_path / "own.en").read_text().split("\n")
+    (tmp_path / "own.en").write_text("\n".join(lines[:12] + lines[13:]))
+    result = nmt("evaluate", run, *own)
+    assert result.code == 1
+    assert f"{tmp_path / 'own.de'} has 50 lines, but {tmp_path / 'own.en'} has 49" in result.err
+    assert "looks shifted from line 13 on" in result.err
+    assert (run / "scores.json").read_bytes() == before
+
+
 def test_a_recipe_without_test_sets_asks_for_lines_of_ones_own(run: Path) -> None:
     recipe = run / "recipe.toml"
     recipe.write_text(re.sub(r"(?m)^test = .*", "test = []", recipe.read_text()))

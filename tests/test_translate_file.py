@@ -4,6 +4,8 @@ import errno
 import io
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -265,6 +267,34 @@ def test_an_output_that_is_no_file_is_refused_and_never_replaced(output: str, tm
     with pytest.raises(OutputError, match="not a file"), output_file(Path(output), resume=False):
         raise AssertionError("opened")
     assert Path(output).stat().st_ino == before.st_ino
+
+
+@pytest.mark.parametrize("option", ["FILE", "--prefixes", "--glossary", "part"])
+def test_what_is_read_is_never_the_output(tiny: TinyRun, source: Path, tmp_path: Path, option: str) -> None:
+    read = tmp_path / "out.en.part" if option == "part" else tmp_path / "read"
+    content = "Hund\tdog\n" if option == "--glossary" else "\n" * len(tiny.sources)
+    read.write_text(content)
+    given = [read] if option in ("FILE", "part") else [source, option, read]
+    result = nmt("translate", tiny.run, *given, "-o", tmp_path / "out.en" if option == "part" else read)
+    assert (result.code, result.out) == (1, b"")
+    assert result.err == f"error: {read}: is what is read, and would be overwritten; give another name\n"
+    assert read.read_text() == content
+
+
+@pytest.mark.skipif(not Path("/dev/stdin").exists(), reason="/dev/stdin is of Unix")
+def test_a_file_that_standard_input_comes_from_is_not_the_output(tiny: TinyRun, tmp_path: Path) -> None:
+    read = tmp_path / "a.de"
+    read.write_text("Er kommt.\n")
+    command = [sys.executable, "-m", "nmt", "translate", str(tiny.run), "-o", str(read)]
+    with read.open("rb") as stream:
+        done = subprocess.run(command, stdin=stream, capture_output=True, text=True, check=False)
+    assert (done.returncode, f"{read}: is what is read" in done.stderr) == (1, True)
+    assert read.read_text() == "Er kommt.\n"
+
+
+def test_an_output_that_is_no_file_is_told_as_such_where_standard_input_is_it_too(tiny: TinyRun) -> None:
+    result = nmt("translate", tiny.run, "-o", "/dev/stdin", stdin=b"Er kommt.\n")  # of pytest: /dev/null
+    assert (result.code, "not a file" in result.err) == (1, True)
 
 
 def test_lines_are_numbered_from_the_first_of_the_input_also_after_those_passed_over(translator: Translator) -> None:

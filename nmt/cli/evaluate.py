@@ -44,9 +44,9 @@ def evaluate(
     """
     from rich.console import Console
 
-    from nmt.data.lines import read_lines
     from nmt.evaluate import METRICS_BY_DEFAULT, TestSet, claim_folder, evaluate_run
     from nmt.run_dir import load_stored_recipe
+    from nmt.scoring import open_pairs
     from nmt.train.prepare import open_test_sets, set_names
 
     if (src is None) != (ref is None):
@@ -65,7 +65,9 @@ def evaluate(
         name = name or src.name.removesuffix(".gz").removesuffix(f".{data.src_lang}")
         if name in set_names(data):
             raise click.UsageError(f"{name} is a set of the recipe's own: call these lines something else with --name")
-        test_sets = [TestSet(name, list(read_lines(src)), list(read_lines(ref)))]
+        with open_pairs(src, ref) as opened:
+            pairs = list(opened)
+        test_sets = [TestSet(name, [line for line, _ in pairs], [reference for _, reference in pairs])]
     else:
         test_sets = open_test_sets(data)
     if output is not None:

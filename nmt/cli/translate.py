@@ -11,7 +11,7 @@ import click
 
 from nmt.cli.doubts import FLAGS, doubts_told
 from nmt.cli.options import Decoding, Sectioned, decoding_options, load
-from nmt.cli.translate_document import FORMS, check_options, form_of, translate_document
+from nmt.cli.translate_document import BILINGUAL, FORMS, check_options, form_of, translate_document
 
 if TYPE_CHECKING:
     from nmt.data.lines import DecodeErrors
@@ -114,12 +114,13 @@ def translate(
     check_options(form, asked.for_lines(), everything=everything)
     if workers > 1 and decoding.threads:
         raise click.UsageError("--threads goes with one worker: each of several has one thread")
+    asked.check()
+    asked.check_output(form)
     if form:
         translate_document(
             run, file, output, form, everything=everything, workers=workers, decoding=decoding, meanings=FLAGS
         )
     else:
-        asked.check()
         _translate_lines(asked)
 
 
@@ -159,6 +160,20 @@ class Asked:
             raise click.UsageError("--shard goes with --output and with a FILE on the disk, whose lines can be counted")
         if self.prefixes and self.decoding.shortlist:
             raise click.UsageError("--prefixes goes without --shortlist, which may lack their words")
+
+    def check_output(self, form: str | None) -> None:
+        """Raises OutputError where a file that is read would be overwritten by what has not its text in it."""
+        from nmt.data.files import check_not_read
+        from nmt.translate_file import part_of, shard_of
+
+        if self.output is None:
+            return
+        source = None if form in BILINGUAL else Path("/dev/stdin" if self.file == "-" else self.file)
+        read = [path for path in (source, self.prefixes, self.decoding.glossary) if path]
+        output = shard_of(self.output, *self.shard) if self.shard else self.output
+        for written in [output] if form else [output, part_of(output)]:
+            if written.is_file():  # anything else is refused for what it is
+                check_not_read(written, read)
 
 
 def _translate_lines(asked: Asked) -> None:

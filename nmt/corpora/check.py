@@ -3,12 +3,14 @@
 import heapq
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from nmt.corpora.check_shift import Stretch, find_shifts
@@ -18,11 +20,12 @@ from nmt.corpora.table import Mapped, Table, Watch
 from nmt.data.corpus import REASONS, Filters
 from nmt.data.duplicates import DigestSet
 from nmt.data.lines import TextFile, copy_pipes
-from nmt.data.sources import FileSource, Source, SourceRules
+from nmt.data.sources import FileSource, Source, SourceRules, json_row
 from nmt.errors import DataError
 
 SIDES = ("src", "tgt")
 _ROW_FAULT = "no pair in this row"
+_SURROGATE = r"\\u[dD][89a-fA-F]"  # as JSON writes one, or half of one
 
 
 class Example(NamedTuple):
@@ -63,12 +66,15 @@ class Findings:
 
     dropped: what the filters would drop, by the reasons of a training; counts are of all sources of a set before.
     problems, examples: by the names in PROBLEMS. ratios: pairs by tgt / src length, between RATIO_BOUNDS.
+    half_pairs: lines of JSON with half a surrogate pair; first_half_pairs: path:line of some.
     """
 
     role: str
     name: str
     failure: str = ""
     bad_bytes: list[BadBytes] = field(default_factory=list)
+    half_pairs: int = 0
+    first_half_pairs: list[str] = field(default_factory=list)
     lines: int = 0
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
@@ -118,8 +124,7 @@ class Checker:
             files = _in_files(source, self._rules, folder)
             bad = (bad_bytes(file, examples=max(1, self._examples)) for file in files.files)
             found.bad_bytes = [each for each in bad if each]
-            rules = _replacing(self._rules)
-            mapped, table = self._measured(files, rules, folder)
+            mapped, table = self._measured(files, replace(self._rules, errors="replace"), folder)
             self._gather(found, mapped, table)
         except DataError as fault:
             found.failure = str(fault)
@@ -146,6 +151,7 @@ class Checker:
                 side.empty += int((columns[f"{name}_chars"][~fault] == 0).sum())
                 side.letters.update("".join(texts[name]))
             self._count(found, columns, fault)
+            self._find_half_pairs(found, records, table)
             _count_ratios(found, columns, ratios)
             rows = {_ROW_FAULT: fault}
             rows |= {name: (columns["problems"] >> bit) & 1 == 1 for bit, name in enumerate(PROBLEMS)}
@@ -164,6 +170,20 @@ class Checker:
         }
         found.problems = {name: count for name, count in found.problems.items() if count}
         found.shifts = find_shifts(mapped.columns(), usual=_median(ratios) / 100)
+
+    def _find_half_pairs(self, found: Findings, records: pa.RecordBatch, table: Table) -> None:
+        """They were read as U+FFFD, or not at all in a row without a pair: reads them again as a training would."""
+        if table.sources[0].kind != "json":
+            return
+        rules = replace(self._rules, errors="strict")
+        escaped = pc.match_substring_regex(records.column("raw"), _SURROGATE)
+        for record in records.select(["number", "raw"]).filter(escaped).to_pylist():
+            where = f"{_shown(table)}:{record['number']}"
+            try:
+                json_row(record["raw"], where, rules, first=record["number"] == 1)
+            except DataError:
+                found.half_pairs += 1
+                found.first_half_pairs += [where] if len(found.first_half_pairs) < max(1, self._examples) else []
 
     def _count(self, found: Findings, columns: dict[str, NDArray[Any]], fault: NDArray[np.bool_]) -> None:
         """Duplicates, and what the filters would drop: in the order of REASONS, as reading for a training does."""
@@ -210,10 +230,6 @@ def _median(counts: Counter[int]) -> int:
 
 def _shown(table: Table) -> str:
     return table.sources[0].files[0].shown
-
-
-def _replacing(rules: SourceRules) -> SourceRules:
-    return SourceRules(**{**vars(rules), "errors": "replace"})
 
 
 def _in_files(source: Source, rules: SourceRules, folder: Path) -> FileSource:

@@ -17,6 +17,7 @@ from nmt.corpora.records import Writer, written
 from nmt.corpora.rules import REASONS, RULES, Limits, twin_key
 from nmt.corpora.table import Mapped, Table, Watch
 from nmt.data.duplicates import DigestSet, digests
+from nmt.errors import DataError
 
 KEPT = "kept"
 
@@ -64,7 +65,7 @@ def clean(
 ) -> Report:
     """Writes the records that pass to `files`, as of `output_files`, and the others to `dropped` as JSON lines.
 
-    Raises OutputError where the disk does not take them.
+    Raises OutputError where the disk does not take them, and DataError where no record passes; then nothing is written.
     """
     features = {"reason": "int16", "exact": "uint64", "near": "uint64", "source_key": "uint64"}
     mapped = table.map(partial(judge, cleaning=cleaning), features, name="judging", workers=workers, watch=watch)
@@ -86,7 +87,8 @@ def clean(
             done += len(records)
             if watch:
                 watch("writing", done, table.rows)
-    report.samples = sampler.samples(table)
+        report.samples = sampler.samples(table)
+        _refuse_nothing(report)
     return report
 
 
@@ -150,6 +152,20 @@ def _count(report: Report, names: Sequence[str], records: pa.RecordBatch, reason
         report.kept[name] += int(((sources == place) & (reasons == len(REASONS))).sum())
     for number, reason in enumerate(REASONS):
         report.dropped[reason] += int((reasons == number).sum())
+
+
+def _refuse_nothing(report: Report) -> None:
+    """Raises DataError, with what took them, where no pair is left."""
+    if any(report.kept.values()):
+        return
+    reasons = []
+    for name, count in report.dropped.items():
+        place = f" (as {report.samples[name][0].where})" if name in report.samples else ""
+        reasons += [f"{name} {count:,}{place}"] if count else []
+    raise DataError(
+        f"{', '.join(report.read)}: none of {sum(report.read.values()):,} pairs is left: {', '.join(reasons)}; "
+        "nothing was written: loosen or leave out the rules that took them"
+    )
 
 
 class _Sampler:

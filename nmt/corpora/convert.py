@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nmt.corpora.forms import Entry, Form, FormRules, Report, line_files
-from nmt.corpora.records import same_file
+from nmt.data.files import same_file
 from nmt.errors import DataError, OutputError
 
 # The suffixes that tell a form; none tells line files.

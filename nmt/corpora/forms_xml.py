@@ -16,8 +16,6 @@ from nmt.errors import DataError
 
 # The states of XLIFF 1.2 and 2 that ask for more work; any other counts as finished.
 _UNFINISHED = re.compile("new|initial|needs-.*")
-# A language, or one of its regions, which may differ in spelling and words; where they differ in script, in all.
-_REGIONAL = re.compile("(?!(?:az|ku|mn|pa|sr|uz|zh)(?:[-_]|$))[a-z]{2,3}(?:[-_](?:[a-z]{2}|[0-9]{3}))?", re.IGNORECASE)
 _XLIFF = "urn:oasis:names:tc:xliff:document:1.2"
 _XML_SPACE = "{http://www.w3.org/XML/1998/namespace}space"
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -65,11 +63,8 @@ def _tmx_entry(segments: dict[str, list[etree._Element]], where: str, rules: For
         tags = [tag for tag in segments if same_language(lang, tag)]
         if not tags:
             return Entry(where, fault=f"no text in {lang}")
-        exact = any(same_language(tag, lang) for tag in tags)
-        if exact or len(tags) == 1 or not all(map(_REGIONAL.fullmatch, tags)):
-            tag = find_language(lang, tags, where)
-        else:
-            tag = tags[0]
+        tag = find_language(lang, tags, where)
+        if len(tags) > 1 and not same_language(tag, lang):
             chosen.append(f"{tag} for {lang}, beside {', '.join(tags[1:])}")
         if len(segments[tag]) > 1:
             return Entry(where, fault=f"several texts in {lang}")

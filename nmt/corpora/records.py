@@ -7,6 +7,7 @@ from typing import BinaryIO, NamedTuple
 
 import pyarrow as pa
 
+from nmt.data.files import check_not_read
 from nmt.data.sources import FileSource, Row, SourceRules, find_source
 from nmt.errors import DataError, OutputError
 
@@ -63,7 +64,11 @@ def output_files(output: Path, sources: Sequence[FileSource], rules: SourceRules
         raise OutputError(f"{output}: a folder; give the name of a file in it")
     suffixes = SUFFIXES[sources[0].kind]
     if suffixes and output.suffix not in suffixes:
-        raise OutputError(f"{output}: the input has the form {suffixes[0]}, so the output must end in it too")
+        unpacked = ", without .gz: it is written unpacked" if output.suffix == ".gz" else ""
+        raise OutputError(
+            f"{output}: the input has the form {suffixes[0]}, and is written in it; give a name that ends in "
+            f"{' or '.join(suffixes)}{unpacked}"
+        )
     if not suffixes and output.suffix in (".tsv", ".jsonl", ".json", ".gz"):
         raise OutputError(
             f"{output}: the input is two files of lines, so the output is too: give the NAME of NAME.{rules.src_lang} "
@@ -77,16 +82,9 @@ def output_files(output: Path, sources: Sequence[FileSource], rules: SourceRules
 
 def check_output(output: Path, sources: Sequence[FileSource]) -> None:
     """Raises OutputError where the output is a file that is read, or no file."""
-    for given in (file.path for source in sources for file in source.files):
-        if same_file(output, given):
-            raise OutputError(f"{output}: is what is read, and would be overwritten; give another name")
+    check_not_read(output, (file.path for source in sources for file in source.files))
     if output.exists() and not output.is_file():
         raise OutputError(f"{output}: not a file, so it cannot be replaced by one; give another name")
-
-
-def same_file(one: Path, other: Path) -> bool:
-    """Whether the two are one file, by whatever names; neither need be there."""
-    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 class Writer:

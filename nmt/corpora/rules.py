@@ -164,9 +164,14 @@ OFF = ("numbers", "language", "many_targets")  # unless asked for
 
 
 def twin_key(text: str) -> str:
-    """What a text has in common with its near twins: digits, letter case, punctuation and spaces aside.
+    """What a text has in common with its near twins: letter case, digits, punctuation and spaces aside.
 
-    A text that has nothing else is its own key.
+    In NFKC, so that wide, raised and circled characters are plain ones. Taken out is what Unicode holds to be
+    punctuation (P, so % & # @ * too), a space (Z) or a control, format or private-use character (C). Each run of
+    digits, whatever was taken out within it, becomes one 0. All else stays: letters, accents, and symbols (S), each as
+    often as it comes: + < = > | ~ ^ ` $, currencies, emoji. A text of which nothing stays is its own key.
+
+    Splits that were made hang on it: with another key they would be cut in other places.
     """
     key = unicodedata.normalize("NFKC", text).casefold().translate(_KEY_CHARS)
     return _ZEROS.sub("0", key) or text.strip()

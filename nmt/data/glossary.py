@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nmt.data.lines import read_lines
 from nmt.errors import DataError
 
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
@@ -41,19 +42,14 @@ class Glossary:
 
     @classmethod
     def from_file(cls, path: Path) -> "Glossary":
-        """From lines of source term, tab, target term, in UTF-8. Blank lines, and those that begin with #, say nothing.
+        """From lines of source term, tab, target term. Blank lines, and those that begin with #, say nothing.
 
-        Raises DataError, with the line, where the file cannot be read or a line is no such pair.
+        Raises DataError as `read_lines` does, and where a line is no such pair.
         """
-        try:
-            content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
-        except OSError as error:
-            raise DataError(f"{path}: cannot be read ({error.strerror}); name a file of terms") from error
-        numbered = enumerate(content.split(b"\n"), start=1)
         return cls(
             _pair(line, f"{path}:{number}")
-            for number, line in numbered
-            if line.strip() and not line.lstrip().startswith(b"#")
+            for number, line in enumerate(read_lines(path, replaceable=False), start=1)
+            if line.strip() and not line.lstrip().startswith("#")
         )
 
     def find(self, line: str) -> list[Term]:
@@ -94,11 +90,8 @@ def glued_ids(pieces: Iterable[str]) -> list[int]:
     return [number for number, piece in enumerate(pieces) if _in_word(piece[0]) and not _UNSPACED.match(piece)]
 
 
-def _pair(line: bytes, where: str) -> tuple[str, str]:
-    try:
-        columns = line.decode("utf-8").strip("\r").split("\t")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: not UTF-8 ({error.reason}); convert the file") from error
+def _pair(line: str, where: str) -> tuple[str, str]:
+    columns = line.split("\t")
     if len(columns) != 2:
         raise DataError(f"{where}: {len(columns)} columns, not 2; write the source term, one tab, the target term")
     source, target = columns

@@ -15,6 +15,7 @@ from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 
+from nmt.data.files import refuse_utf16
 from nmt.errors import DataError
 
 DecodeErrors = Literal["strict", "replace"]
@@ -32,6 +33,7 @@ _SHIFT_MISFIT_PER_LINE = 0.1
 _BLOCK_BYTES = 1 << 16
 _HEAD_BYTES = 512
 _BOM = b"\xef\xbb\xbf"
+_REPLACE = ", or read on with --errors replace (data.errors=replace where a recipe is read), which puts U+FFFD for it"
 _GZIP = b"\x1f\x8b\x08"
 _FOREIGN = (
     (0, b"PK\x03\x04", "a zip archive"),
@@ -56,15 +58,18 @@ class TextFile(NamedTuple):
         return read_lines(self.path, errors=errors, name=self.shown)
 
 
-def read_lines(path: str | Path, *, errors: DecodeErrors = "strict", name: str | None = None) -> Iterator[str]:
+def read_lines(
+    path: str | Path, *, errors: DecodeErrors = "strict", name: str | None = None, replaceable: bool = True
+) -> Iterator[str]:
     """The lines of a file, a pipe or a gzip file, without their line ends, as they come.
 
     Faults call the file `name`, or else `path`. With `errors="replace"` what is not UTF-8 becomes U+FFFD.
+    replaceable: whether a user can ask for that.
 
     Raises:
         DataError: the file is missing, unreadable, damaged, an archive, not UTF-8, or holds a line of over 16 MiB.
     """
-    return _decode(read_blocks(path, name=name), name or str(path), errors)
+    return _decode(read_blocks(path, name=name), name or str(path), errors, replaceable=replaceable)
 
 
 def decode_lines(stream: BinaryIO, name: str, *, errors: DecodeErrors = "strict") -> Iterator[str]:
@@ -195,7 +200,7 @@ def _stream_blocks(stream: BinaryIO, name: str) -> Iterator[bytes]:
         raise DataError(f"{name}: cannot be read ({fault}); check the file and the disk it is on") from fault
 
 
-def _decode(blocks: Iterator[bytes], name: str, errors: DecodeErrors) -> Iterator[str]:
+def _decode(blocks: Iterator[bytes], name: str, errors: DecodeErrors, *, replaceable: bool = True) -> Iterator[str]:
     head, blocks = _peek(unpack(blocks, name))
     _refuse_what_is_not_text(head, name)
     bom = len(_BOM) if head.startswith(_BOM) else 0
@@ -206,8 +211,7 @@ def _decode(blocks: Iterator[bytes], name: str, errors: DecodeErrors) -> Iterato
             byte = fault.start + 1 + (bom if number == 1 else 0)
             raise DataError(
                 f"{name}:{number}:{byte}: byte 0x{line[fault.start]:02X} is not UTF-8 here; save the file as UTF-8 "
-                "(`iconv -f LATIN1 -t UTF-8`, if that is what it is), or read on with --errors replace "
-                "(data.errors=replace where a recipe is read), which puts U+FFFD for it"
+                f"(`iconv -f LATIN1 -t UTF-8`, if that is what it is){_REPLACE if replaceable else ''}"
             ) from fault
 
 
@@ -228,17 +232,7 @@ def _refuse_what_is_not_text(head: bytes, name: str) -> None:
     for offset, magic, kind in _FOREIGN:
         if head.startswith(magic, offset):
             raise DataError(f"{name}: this is {kind}, not text; unpack it first and name a text file from it")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or _alternates_with_nul(head):
-        raise DataError(f"{name}: looks like UTF-16, but UTF-8 is wanted; convert it with `iconv -f UTF-16 -t UTF-8`")
-
-
-def _alternates_with_nul(head: bytes) -> bool:
-    """Whether NULs fill every second byte, or fall on such bytes too often for chance: UTF-16 without a mark.
-
-    The letters of other alphabets have no NUL in them, but the spaces between them do.
-    """
-    even, odd = head[::2].count(0), head[1::2].count(0)
-    return min(even, odd) == 0 and max(even, odd) >= min(12, max(4, len(head) // 2))
+    refuse_utf16(head, name)
 
 
 def _gunzip(blocks: Iterable[bytes], name: str) -> Iterator[bytes]:

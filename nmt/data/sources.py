@@ -151,6 +151,10 @@ def _not_found(name: str, rules: SourceRules, choices: list[list[Path]], chosen:
             f"{name}: a {form} file is not read as it is; write its pairs into another one with "
             f"`nmt data convert {rules.folder / name} NAME.jsonl`, and name that"
         )
+    stem, _, lang = name.removesuffix(".gz").rpartition(".")
+    if stem and lang in (rules.src_lang, rules.tgt_lang) and _is_there(rules.folder / name):
+        pair = " and ".join(f"{stem}.{side}" for side in (rules.src_lang, rules.tgt_lang))
+        return f"{name}: one file of two, where a name of both is wanted; name {stem}, which stands for {pair}"
     folder = (rules.folder / name).parent
     try:
         entries = {entry.name for entry in folder.iterdir()}
@@ -163,7 +167,8 @@ def _not_found(name: str, rules: SourceRules, choices: list[list[Path]], chosen:
     there |= {entry for entry in entries if Path(entry.removesuffix(".gz")).suffix in _KINDS}
     near = difflib.get_close_matches(Path(name).name, sorted(there | set(rules.hub)), n=3)
     advice = f"did you mean {' or '.join(near)}?" if near else "check the name, data.folder and the languages"
-    return f"{name}: nothing found: looked for {wanted}, and among the {len(rules.hub)} names of data.hub; {advice}"
+    hub = f", and among the {len(rules.hub)} names of data.hub" if rules.hub else ""
+    return f"{name}: nothing found: looked for {wanted}{hub}; {advice}"
 
 
 def _load_from_hub(spec: str) -> HubSource:
@@ -206,8 +211,12 @@ def _read_tsv(files: tuple[TextFile, ...], rules: SourceRules) -> Iterator[Row]:
 
 def _read_json(files: tuple[TextFile, ...], rules: SourceRules) -> Iterator[Row]:
     for number, line in enumerate(files[0].lines(rules.errors), start=1):
-        where = f"{files[0].shown}:{number}"
-        yield _row(where, json_record(line, where, first=number == 1), rules)
+        yield json_row(line, f"{files[0].shown}:{number}", rules, first=number == 1)
+
+
+def json_row(line: str, where: str, rules: SourceRules, *, first: bool) -> Row:
+    """The pair in a line. Raises DataError as `json_record`, or for half a surrogate pair, unless it is replaced."""
+    return _row(where, json_record(line, where, first=first), rules)
 
 
 def json_record(line: str, where: str, *, first: bool) -> Any:

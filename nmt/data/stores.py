@@ -30,6 +30,9 @@ Store = TranslationStore[Any]
 MAX_STORE_BYTES = 128 << 20
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
+# A language, or one of its regions, which may differ in spelling and words; where they differ in script, in all.
+_REGIONAL = re.compile("(?!(?:az|ku|mn|pa|sr|uz|zh)(?:[-_]|$))[a-z]{2,3}(?:[-_](?:[a-z]{2}|[0-9]{3}))?", re.IGNORECASE)
+
 NO_CHARSET = "CHARSET"  # what the header of a PO template says
 
 _SAFE = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
@@ -46,10 +49,11 @@ def open_store(
     suffix: the one to go by, where the file's own says nothing.
     src_lang, tgt_lang: the two languages wanted of a TMX, which may have many; "de" finds de-DE. Without them it is
     its header's source, and the first other language. All other forms hold one pair of languages, and ignore them.
+    Of several regions of a language (de-AT, de-DE) it is the first in the file, and only units that have it.
 
     Raises:
         DataError: the file is missing, damaged, too large, of another form, or has entities; or a TMX has not one of
-            the languages, or several variants of it.
+            the languages, or variants of it that differ in more than the region.
     """
     path = Path(path)
     suffix = suffix or Path(path.name.removesuffix(".gz")).suffix.lower()
@@ -146,20 +150,23 @@ def same_language(wanted: str, tag: str) -> bool:
 
 
 def find_language(wanted: str, tags: list[str], name: str) -> str:
-    """The one of a file's language tags that is meant.
+    """The one of a file's language tags that is meant: written just so, or else the first of its regions.
 
     Raises:
-        DataError: none is, or several variants are and none is written just so.
+        DataError: none is; or several variants are that differ in more than the region, and none is written just so.
     """
     found = [tag for tag in tags if same_language(wanted, tag)]
     exact = [tag for tag in found if same_language(tag, wanted)]
-    if len(exact or found) == 1:
-        return (exact or found)[0]
-    if found:
-        raise DataError(f"{name}: {wanted} could be any of {', '.join(found)}; name the one that is meant")
-    raise DataError(
-        f"{name}: no text in {wanted}; there is {', '.join(tags) or 'no language at all'}: name two of these"
-    )
+    if not found:
+        raise DataError(
+            f"{name}: no text in {wanted}; there is {', '.join(tags) or 'no language at all'}: name two of these"
+        )
+    if not exact and len(found) > 1 and not all(map(_REGIONAL.fullmatch, found)):
+        raise DataError(
+            f"{name}: {wanted} could be any of {', '.join(found)}; name the one that is meant or, where the model "
+            f"says the languages, put {wanted} in its place in the file"
+        )
+    return (exact or found)[0]
 
 
 def _capped(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -99,8 +99,8 @@ class _Xliff2(_Bilingual):
 class _Tmx(_Bilingual):
     """https://www.gala-global.org/tmx-14b; tgt: the target language as this file has it."""
 
-    def __init__(self, xml: SplicedXml, wanted: Wanted, content: bytes, *, src: str, tgt: str) -> None:
-        super().__init__(xml, _tmx_units(xml, src, tgt), wanted, content)
+    def __init__(self, xml: SplicedXml, wanted: Wanted, content: bytes, *, tags: Sequence[str], tgt: str) -> None:
+        super().__init__(xml, _tmx_units(xml, tags, wanted), wanted, content)
         self._tgt = tgt
 
     def _edits(self, unit: _Unit, inner: str) -> Iterator[Edit]:
@@ -138,17 +138,23 @@ def read_tmx(content: bytes, name: str, wanted: Wanted) -> _Bilingual:
     xml = SplicedXml(content, name, root="tmx")
     variants = [element for element in xml.root.walk() if element.name == "tuv" and element.child("seg")]
     tags = list(dict.fromkeys(filter(None, map(_language, variants))))
-    src = find_language(wanted.src_lang, tags, name)
-    there = any(same_language(wanted.tgt_lang, tag) for tag in tags)
-    tgt = find_language(wanted.tgt_lang, tags, name) if there else wanted.tgt_lang
-    return _Tmx(xml, wanted, content, src=src, tgt=tgt)
+    find_language(wanted.src_lang, tags, name)
+    tgt = _meant(wanted.tgt_lang, tags, name) or wanted.tgt_lang
+    return _Tmx(xml, wanted, content, tags=tags, tgt=tgt)
 
 
-def _tmx_units(xml: SplicedXml, src: str, tgt: str) -> Iterator[_Unit]:
+def _tmx_units(xml: SplicedXml, tags: Sequence[str], wanted: Wanted) -> Iterator[_Unit]:
+    """tags: of the file, in its order. Of several regions of a language, each unit may have another."""
     for unit in (element for element in xml.root.walk() if element.name == "tu"):
         variants = {_language(each): each for each in unit.children if each.name == "tuv" and each.child("seg")}
-        if src in variants and (source := variants[src].child("seg")):
-            yield _Unit(source, variants[src], variants[tgt].child("seg") if tgt in variants else None)
+        there, where = [tag for tag in tags if tag in variants], f"{xml.name}:{unit.line}"
+        src, tgt = (_meant(lang, there, where) for lang in (wanted.src_lang, wanted.tgt_lang))
+        if src and (source := variants[src].child("seg")):
+            yield _Unit(source, variants[src], variants[tgt].child("seg") if tgt else None)
+
+
+def _meant(lang: str, tags: list[str], where: str) -> str | None:
+    return find_language(lang, tags, where) if any(same_language(lang, tag) for tag in tags) else None
 
 
 def _units(xml: SplicedXml, holder: str) -> Iterator[_Unit]:

@@ -5,7 +5,7 @@ The scanner follows the tokens of the HTML standard as far as places need it: a 
 
 import html
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from nmt.data.stores import same_language
@@ -89,6 +89,7 @@ _VOID = frozenset(
     ]
 )
 _ATTRIBUTES = frozenset(["alt", "title", "placeholder", "aria-label"])
+_BUTTONS = ("submit", "button", "reset")
 _META_TEXTS = frozenset(["description", "og:title", "og:description", "twitter:title", "twitter:description"])
 
 
@@ -134,10 +135,19 @@ def _tokens(text: str, *, is_xml: bool) -> Iterator[_Token]:
         if name in _RAW and not closes and not (is_xml and match[0].endswith("/>")):
             end = re.compile(f"</{name}(?=[\\s/>])", re.IGNORECASE).search(text, at)
             at = end.start() if end else len(text)
-            yield _Token(text[begin:at])
+            yield from _raw_tokens(name, text[begin:at])
             begin = at
     if begin < len(text):
         yield _Token(text[begin:], text=True)
+
+
+def _raw_tokens(name: str, raw: str) -> Iterator[_Token]:
+    """What stands in an element without elements: a field's text goes line by line, unless it shows code to copy."""
+    if name != "textarea" or "<" in html.unescape(raw):
+        yield _Token(raw)
+        return
+    for at, part in enumerate(re.split(r"(\r\n|\r|\n)", raw)):
+        yield _Token(part, name="br") if at % 2 else _Token(part, text=True)
 
 
 def _document_parts(tokens: Sequence[_Token], tgt_lang: str) -> Iterator[Part]:
@@ -229,11 +239,7 @@ def _tag_parts(token: _Token, tgt_lang: str = "") -> Iterator[Part]:
         yield token.raw
         return
     found = [match for match in _attributes(token) if match[2]]
-    names = _ATTRIBUTES
-    if token.name == "meta":
-        values = {match[1].lower(): _value(match[2])[1].lower() for match in found}
-        told = {values.get("name"), values.get("property")} & _META_TEXTS
-        names = frozenset(["content"]) if told else frozenset()
+    names = _names_read(token.name, {match[1].lower(): _value(match[2])[1].lower() for match in found})
     end = 0
     for match in found:
         if match[1].lower() in names and match[2][0] in "\"'":
@@ -250,6 +256,15 @@ def _tag_parts(token: _Token, tgt_lang: str = "") -> Iterator[Part]:
                 yield Told(match[2], f"{quote}{tgt_lang.replace('_', '-')}{quote}")
                 end = match.end(2)
     yield token.raw[end:]
+
+
+def _names_read(name: str, values: Mapping[str, str]) -> frozenset[str]:
+    """The attributes of an element that a reader reads."""
+    if name == "meta":
+        told = {values.get("name"), values.get("property")} & _META_TEXTS
+        return frozenset(["content"]) if told else frozenset()
+    sent = values.get("type") == "submit" and "name" in values  # to the server, which may know this value alone
+    return _ATTRIBUTES | {"value"} if name == "input" and values.get("type") in _BUTTONS and not sent else _ATTRIBUTES
 
 
 def _write(words: Sequence[Words]) -> str:

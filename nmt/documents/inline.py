@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
+from nmt.data.files import refuse_utf16
 from nmt.documents.markup import between, same_markup
 from nmt.documents.pieces import Mark, Part, Piece, Slot, Told, Words
 from nmt.errors import DataError
@@ -111,6 +112,7 @@ def decoded(content: bytes, name: str, *, hint: str = "") -> tuple[bytes, str]:
     Raises:
         DataError: it is not UTF-8.
     """
+    refuse_utf16(content[:512], name)
     mark = b"\xef\xbb\xbf" if content.startswith(b"\xef\xbb\xbf") else b""
     try:
         return mark, content[len(mark) :].decode("utf-8")

@@ -8,9 +8,9 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
-# What GitHub, Jekyll and others add to Markdown: a note "[^1]: ..." and a definition ": ..."; and, as lines
-# of their own, "> [!NOTE]", ":::tip" and "{% include x %}".
-_NOTE = re.compile(r"\[\^[^\]\s]+\]:|:[ \t]")
+# What GitHub, Jekyll and others add to Markdown: a note "[^1]: ...", behind which a link's "[label]: ..." may stand at
+# once, and a definition ": ..."; and, as lines of their own, "> [!NOTE]", ":::tip" and "{% include x %}".
+_NOTE = re.compile(r"\[(?:[^\[\]\\]|\\.)+\]:|:[ \t]")
 _DIRECTIVE = re.compile(r":{3,}.*|\{%.*%\}|\{\{.*\}\}|\[!\w+\]")
 
 

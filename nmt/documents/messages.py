@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from translate.storage.pypo import unquotefrompo
 
+from nmt.data.files import refuse_utf16
 from nmt.data.stores import NO_CHARSET, po_text
 from nmt.errors import DataError
 
@@ -68,6 +69,7 @@ class PoLines:
         """Raises DataError, with the line, for what is no PO file, and for another charset than it says."""
         self.name = name
         self._mark = codecs.BOM_UTF8 if content.startswith(codecs.BOM_UTF8) else b""
+        refuse_utf16(content[:512], name)
         text, self.charset = po_text(content, name)
         self._codec = "utf-8" if self.charset == NO_CHARSET else self.charset
         self.lines = text.split("\n")

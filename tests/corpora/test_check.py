@@ -143,6 +143,34 @@ def test_what_would_stop_a_training_is_said_and_counts(tmp_path: Path, src: byte
     assert any(said in failure for failure in found["failures"]), found["failures"]
 
 
+HALF, WHOLE = "Ein Hund \\ud800", "Ein \\ud83d\\ude00 \\ufffd"
+
+
+def test_half_of_a_surrogate_pair_stops_a_training_and_is_told_by_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "text.jsonl"
+    rows = [
+        (WHOLE, "A dog"),
+        (HALF, "A dog"),
+        ("Hund", HALF.replace("ud8", "uDC")),
+        ("\\\\ud800 \ufffd", "It"),
+        (HALF, ""),
+        (HALF, "A dog"),
+    ]
+    lines = [f'{{"de": "{src}", "en": "{tgt}"}}\n' for src, tgt in rows]
+    lines[0] = lines[0].replace("}", f', "note": "{HALF}"}}')  # which no training reads
+    path.write_text("".join(lines) + f'{{"de": "{HALF}"}}\n', encoding="utf-8")
+    options = ("--src-lang", "de", "--tgt-lang", "en", "--examples")
+    found = check(path, *options, 3, code=1)
+    (failure,) = found["failures"]
+    assert failure.startswith(f"{path}: 5 lines have half of a surrogate pair")
+    assert f"first at {path}:2, {path}:3, {path}:5; mend them" in failure
+    assert found["sources"][0]["half_pairs"] == 5
+    assert f"first at {path}:2;" in check(path, *options, 0, code=1)["failures"][0]
+    path.write_text(lines[0] + lines[3], encoding="utf-8")
+    found = check(path, *options, 3)
+    assert (found["sources"][0]["half_pairs"], found["failures"]) == (0, [])
+
+
 def test_odd_bytes_that_are_text_stop_nothing(tmp_path: Path) -> None:
     odd = "\ufeffEin Hund\r\nEine\u2028Katze\x00\r\nein\x0cHaus \x85 da\nein \ralter Mann".encode()
     found = check(*write(tmp_path, odd, b"A dog\nA cat\na house there\nan old man"))

@@ -124,6 +124,19 @@ def test_a_missing_set_is_told_and_all_others_are_looked_at(tmp_path: Path) -> N
     assert len(found["failures"]) == 1 and found["failures"][0].startswith("test: only ")
 
 
+@pytest.mark.parametrize("errors", ["strict", "replace"])
+def test_a_half_surrogate_pair_is_judged_as_a_training_under_the_recipe_takes_it(tmp_path: Path, errors: str) -> None:
+    recipe = write_recipe(tmp_path, PAIRS[:40])
+    (tmp_path / "odd.jsonl").write_text('{"de": "Ein Hund \\udc00", "en": "A dog"}\n')
+    sets = ("--set", 'data.train=["train", "odd.jsonl"]', "--set", f"data.errors={errors}")
+    found = check(recipe, *sets, *PIECES, code=int(errors == "strict"))
+    told = {
+        key: any("odd.jsonl: 1 lines have half of" in text for text in found[key]) for key in ("failures", "warnings")
+    }
+    assert told == {"failures": errors == "strict", "warnings": errors == "replace"}
+    assert len(found["failures"]) == told["failures"]
+
+
 def test_bytes_that_a_recipe_has_replaced_stop_nothing(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, PAIRS[:40])
     with (tmp_path / "train.de").open("ab") as src, (tmp_path / "train.en").open("ab") as tgt:

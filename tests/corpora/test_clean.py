@@ -132,8 +132,19 @@ def test_rules_are_switched_and_limits_set(tmp_path: Path) -> None:
     _, report = cleaned(tmp_path, rows, "--without", "near_duplicate", "--without", "duplicate", "--with", "numbers")
     assert report["dropped"]["duplicate"] == report["dropped"]["near_duplicate"] == 0
     assert report["dropped"]["numbers"] == 2
-    assert cleaned(tmp_path, rows, "--max-chars", 9)[1]["kept"] == 0
-    assert "nothing is left" in clean(tmp_path / "in.jsonl", "-o", tmp_path / "out.jsonl", "--max-chars", 9).text
+
+
+@pytest.mark.parametrize("samples", [0, 1])
+def test_where_nothing_is_left_it_says_what_took_it_and_writes_nothing(tmp_path: Path, samples: int) -> None:
+    path = write(tmp_path / "in.jsonl", [record(pair) for pair in [*[GOOD] * 2, ("", "A dog.")]])
+    (tmp_path / "out.jsonl").write_text("before")
+    outputs = ["-o", tmp_path / "out.jsonl", "--report", tmp_path / "r.json", "--dropped", tmp_path / "d.jsonl"]
+    result = clean(path, *outputs, "--max-chars", 9, "--samples", samples)
+    assert result.code == 1
+    reasons = f"empty 1 (as {path}:3), length 2 (as {path}:1)" if samples else "empty 1, length 2"
+    assert f"{path}: none of 3 pairs is left: {reasons}; nothing was written" in " ".join(result.err.split())
+    assert (tmp_path / "out.jsonl").read_text() == "before"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["in.jsonl", "out.jsonl"]
 
 
 def test_one_source_has_so_many_targets(tmp_path: Path) -> None:
@@ -181,7 +192,7 @@ def test_languages_are_told_when_asked_for(tmp_path: Path) -> None:
         (["-o", "in.jsonl", "--src-lang", "de", "--tgt-lang", "en"], 1, "in.jsonl: is what is read"),
         (["-o", "out.jsonl", "--report", "in.jsonl", "--src-lang", "de", "--tgt-lang", "en"], 1, "is what is read"),
         (["-o", "out.jsonl", "--placeholders", "tgas", "--recipe", "x"], 2, "tgas is no kind; wanted are some of"),
-        (["-o", "out.jsonl", "--src-lang", "de", "--tgt-lang", "fr"], 0, ""),
+        (["-o", "out.jsonl", "--src-lang", "de", "--tgt-lang", "fr"], 1, "none of 1 pairs is left: columns 1"),
     ],
 )
 def test_what_cannot_be_is_said(

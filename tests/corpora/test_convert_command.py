@@ -135,6 +135,27 @@ def test_a_catalogue_is_never_written_over(po: Path) -> None:
     assert po.read_text(encoding="utf-8") == PO
 
 
+def test_the_table_has_counts_and_places_whole_in_80_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    path = tmp_path / ("folder" * 20) / "x.tmx"
+    path.parent.mkdir()
+    regions = [f"en-{one}{other}" for one in "AB" for other in "ABCDEFGH"]
+    variants = "".join(f'<tuv xml:lang="{lang}"><seg>a</seg></tuv>' for lang in ("de", *regions))
+    path.write_text(f'<tmx version="1.4"><header/><body>{f"<tu>{variants}</tu>" * 1234}</body></tmx>')
+    done = nmt("data", "convert", path, tmp_path / "y", *LANGS)
+    assert done.code == 0, done.err
+    assert max(map(len, done.lines)) <= 80
+    head = next(line for line in done.lines if "count" in line)
+    count, first = head.index("count"), head.index("first")
+    columns = [
+        "".join(line[begin:end] for line in done.lines) for begin, end in ((0, count), (count, first), (first, 80))
+    ]
+    what, counts, places = ("".join(column.split()) for column in columns)
+    assert f"chosen:{regions[0]}foren,beside{','.join(regions[1:])}" in what
+    assert counts == "count" + "1234" * 3
+    assert f"{path}:1" in places
+
+
 def test_what_was_chosen_is_in_the_table(tmp_path: Path) -> None:
     text = '<tuv xml:lang="{}"><seg>{}</seg></tuv>'
     units = [("de", "en-GB", "en-US"), ("de", "en-US", "en-GB")]

@@ -134,6 +134,20 @@ def test_others_have_not(one: str, other: str) -> None:
     assert twin_key(one) != twin_key(other)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Fehler.~%", "fehler~"),
+        ("Fehler~%~%", "fehler~~"),
+        ("+ < = > | ^ ` $ \u20ac \u00a9 \U0001f600", "+<=>|^`$\u20ac\u00a9\U0001f600"),
+        ("% & # @ * / _ \u00ab a\u200bb\ue000 \u00bb", "ab"),
+        ("Seite 1.234, 5-67 und \u2460 \u00bd \u2168", "seite0und0\u20440ix"),
+    ],
+)
+def test_what_a_key_keeps_stays_so_that_splits_are_cut_as_they_were(text: str, key: str) -> None:
+    assert twin_key(text) == key
+
+
 @given(st.text(max_size=20))
 def test_the_key_does_not_depend_on_the_normal_form(text: str) -> None:
     keys = {twin_key(unicodedata.normalize(form, text)) for form in ("NFC", "NFD")}

@@ -1,5 +1,6 @@
 """The laws of a glossary: faults by line, the longest term first, what is missed is told as often as it is."""
 
+import gzip
 import re
 from collections import Counter
 
@@ -35,6 +36,8 @@ def test_a_file_of_terms(tmp_path):
     path = tmp_path / "terms.tsv"
     path.write_bytes("\ufeff# de\ten\n\n Haus \thouse\r\nHaus\thome\nHaus\thouse\n  # more\nNew  York\tNY".encode())
     assert Glossary.from_file(path).terms == [Term("Haus", ("house", "home")), Term("New York", ("NY",))]
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    assert Glossary.from_file(path).terms == [Term("Haus", ("house", "home")), Term("New York", ("NY",))]
     path.write_bytes(b"")
     assert Glossary.from_file(path).find("Haus") == []
 
@@ -46,8 +49,11 @@ def test_a_file_of_terms(tmp_path):
         (b"a\tb\tc\n", r"terms\.tsv:1: 3 columns, not 2"),
         (b"a\tb\n\thouse\n", r"terms\.tsv:2: the source term is blank"),
         (b"#x\nHaus\t \n", r"terms\.tsv:2: the target term is blank; fill it in or take the line out"),
-        (b"a\tb\nH\xe4user\thouses\n", r"terms\.tsv:2: not UTF-8 .*convert the file"),
-        (None, r"terms\.tsv: cannot be read \(No such file or directory\)"),
+        # the whole message: its --errors replace is none of the glossary's
+        (b"a\tb\nH\xe4user\thouses\n", r"terms\.tsv:2:2: byte 0xE4 is not UTF-8 here; .* if that is what it is\)$"),
+        ("Haus\thouse\n".encode("utf-16"), r"terms\.tsv: looks like UTF-16, but UTF-8 is wanted"),
+        (b"PK\x03\x04", r"terms\.tsv: this is a zip archive, not text"),
+        (None, r"terms\.tsv: there is no such file"),
     ],
 )
 def test_a_fault_is_told_with_its_line(content, message, tmp_path):

@@ -151,6 +151,7 @@ def test_what_is_not_found_is_told_with_what_was_looked_for_and_what_is_near(fol
     fault = fault_of("trian", hub={"multi": "a/b:c"})
     assert fault.startswith(f"trian: nothing found: looked for {looked}, and among the 1 names of data.hub")
     assert fault.endswith("; did you mean train?")
+    assert fault_of("trian") == f"trian: nothing found: looked for {looked}; did you mean train?"
     assert "did you mean test.tsv.gz?" in fault_of("tset.tsv.gz")
     assert "did you mean multi30k?" in fault_of("multi30", hub={"multi30k": "a/b:c"})
     assert fault_of("xyz").endswith("check the name, data.folder and the languages")
@@ -219,6 +220,15 @@ def test_other_rows_on_the_hub_are_another_fingerprint(hub, load):
     first, again = (load("t", hub={"t": "o/n:train"}).fingerprint for _ in range(2))
     hub["rows"][0] = {"translation": {"de": "eins!", "en": "one"}}
     assert first == again != load("t", hub={"t": "o/n:train"}).fingerprint
+
+
+@pytest.mark.parametrize("name", ["sub/ok.de", "sub/ok.en.gz"])
+def test_one_file_of_a_pair_is_told_the_name_of_both(name, folder, fault_of):
+    (folder / "sub").mkdir()
+    write(folder, {"sub/ok.de": "a", "sub/ok.en.gz": "b"})
+    stands = "name sub/ok, which stands for sub/ok.de and sub/ok.en"
+    assert fault_of(name) == f"{name}: one file of two, where a name of both is wanted; {stands}"
+    assert fault_of("sub/no.de").startswith("sub/no.de: nothing found")
 
 
 @pytest.mark.parametrize("spec", ["owner/name", "name:train", "owner/name:", "a/b/c/d:train", "/name:train", ""])

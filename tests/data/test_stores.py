@@ -220,8 +220,35 @@ def test_a_language_is_its_variants_too(wanted: str, tag: str, same: bool) -> No
     assert same_language(wanted, tag) is same
 
 
-def test_a_language_that_could_be_several_is_asked_for() -> None:
-    assert find_language("de", ["en", "de-AT"], "x") == "de-AT"
-    assert find_language("de", ["DE", "de-AT"], "x") == "DE"
-    with pytest.raises(DataError, match="x: de could be any of de-AT, de-DE; name the one that is meant"):
-        find_language("de", ["de-AT", "de-DE"], "x")
+@pytest.mark.parametrize(
+    ("wanted", "tags", "meant"),
+    [
+        ("de", ["en", "de-AT"], "de-AT"),
+        ("de", ["de-AT", "DE"], "DE"),
+        ("de", ["en", "de-DE", "de_at", "de-419"], "de-DE"),
+        ("de-AT", ["de-DE", "de_at"], "de_at"),
+        ("zh", ["zh-Hans", "zh"], "zh"),
+        ("zh", ["en", "zh-TW"], "zh-TW"),
+    ],
+)
+def test_of_several_regions_the_one_written_just_so_or_else_the_first_is_meant(
+    wanted: str, tags: list[str], meant: str
+) -> None:
+    assert find_language(wanted, tags, "x") == meant
+
+
+@pytest.mark.parametrize("tags", [("zh-Hans", "zh-Hant"), ("zh-CN", "zh-TW"), ("sr_RS", "sr_Latn_RS")])
+def test_variants_that_differ_in_script_are_asked_for_and_the_advice_can_be_followed(
+    tmp_path: Path, tags: tuple[str, str]
+) -> None:
+    lang = tags[0][:2]
+    said = rf"x: {lang} could be any of {', '.join(tags)}; name the one that is meant or, .* put {lang} in its place"
+    with pytest.raises(DataError, match=said):
+        find_language(lang, list(tags), "x")
+    assert find_language(tags[1], list(tags), "x") == tags[1]
+    assert find_language(lang, [lang, tags[1]], "x") == lang
+
+
+def test_a_tmx_of_several_regions_opens_with_the_first(tmp_path: Path) -> None:
+    content = tmx().replace(b"</tu>", b'<tuv xml:lang="de-AT"><seg>z</seg></tuv></tu>')
+    assert texts(put(tmp_path, "x.tmx", content), src_lang="en", tgt_lang="de") == [("x", "y")]

@@ -228,12 +228,13 @@ def test_what_marks_letters_is_seen_from_all_messages_of_the_catalogue() -> None
         (HEADER + 'msgstr "a"\n', r"x\.po:9: a msgstr, but no msgid"),
         (HEADER.replace("UTF-8", "utf-16") + 'msgid "a"\nmsgstr ""\n', "charset=utf-16, which no PO file can be in"),
         (HEADER.replace("UTF-8", "ascii") + 'msgid "ä"\nmsgstr ""\n', r"x\.po:9: byte 0xC3 is not ascii"),
+        (HEADER.encode("utf-16"), r"x\.po: looks like UTF-16, but UTF-8 is wanted; convert it with `iconv -f UTF-16"),
         (HEADER.replace("nplurals=2", "nplurals=9"), "nplurals=9, but languages have 1 to 6"),
         (HEADER.replace("(n != 1)", "__import__"), "Plural-Forms cannot be read: plural=__import__"),
         (HEADER.replace("Language: de", "Language: fr"), 'its header says "Language: fr"'),
     ],
 )
-def test_faults_say_where(content: str, told: str) -> None:
+def test_faults_say_where(content: str | bytes, told: str) -> None:
     with pytest.raises(DataError, match=told):
         filled(content)
 

@@ -60,6 +60,39 @@ def test_as_text_a_catalogue_is_its_lines(tiny: TinyRun, catalogue: Path) -> Non
     assert len(result.lines) == catalogue.read_text(encoding="utf-8").count("\n")
 
 
+DOCUMENTS = {
+    "a.txt": "Ein Hund\n",
+    "a.md": "# Ein Hund\n",
+    "a.html": "<p>Ein Hund</p>\n",
+    "a.srt": "1\n00:00:01,000 --> 00:00:02,000\nEin Hund\n",
+    "a.vtt": "WEBVTT\n\n00:01.000 --> 00:02.000\nEin Hund\n",
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_that_would_be_lost_is_not_overwritten(tiny: TinyRun, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text(DOCUMENTS[name])
+    (tmp_path / "link").symlink_to(path)
+    for output in (path, tmp_path / "link"):
+        result = nmt("translate", tiny.run, path, "-o", output)
+        assert result.code == 1
+        assert result.err == f"error: {output}: is what is read, and would be overwritten; give another name\n"
+        assert path.read_text() == DOCUMENTS[name]
+    assert {each.name for each in tmp_path.iterdir()} == {name, "link"}
+
+
+def test_a_catalogue_may_be_filled_in_its_place_but_not_as_lines(tiny: TinyRun, catalogue: Path) -> None:
+    before = catalogue.read_text(encoding="utf-8")
+    assert nmt("translate", tiny.run, catalogue, "-o", catalogue, "--format", "text").code == 1
+    assert catalogue.read_text(encoding="utf-8") == before
+    result = nmt("translate", tiny.run, catalogue, "-o", catalogue)
+    assert result.code == 0, result.err
+    after = catalogue.read_text(encoding="utf-8")
+    assert re.findall("^msgid .*$", after, re.MULTILINE) == re.findall("^msgid .*$", before, re.MULTILINE)
+    assert len(strings(after)) == 13
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [

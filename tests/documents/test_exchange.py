@@ -175,3 +175,19 @@ def test_a_translation_that_is_no_xml_is_not_written() -> None:
 def test_what_is_unsafe_or_broken_is_refused(form: str, content: str, told: str) -> None:
     with pytest.raises(DataError, match=told):
         filled(form, content)
+
+
+def test_of_several_regions_in_a_tmx_each_unit_has_the_first_that_it_has_and_none_is_passed_over() -> None:
+    unit, text = "<tu>{}</tu>", '<tuv xml:lang="{}"><seg>{}</seg></tuv>'
+    rows = [
+        ("en-GB a", "fr x"),
+        ("en-US b", "fr x"),
+        ("en-US c", "en-GB d"),
+        ("en-US e", "de-AT y"),
+        ("en-GB f", "de-DE z"),
+    ]
+    units = [unit.format("".join(text.format(*each.split()) for each in row)) for row in rows]
+    found = filled("tmx", f'<tmx version="1.4"><header/><body>{"".join(units)}</body></tmx>').decode()
+    assert re.findall(r'<tuv xml:lang="([\w-]+)" creationtool="nmt"><seg>(.*?)</seg>', found) == [
+        ("de-AT", "A"), ("de-AT", "B"), ("de-AT", "D")
+    ]  # fmt: skip

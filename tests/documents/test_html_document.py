@@ -54,6 +54,9 @@ SNIPPETS = [
     "<?php x ?>",
     "</",
     "<meta name=description content='Hund'>",
+    "<textarea>",
+    "</textarea>",
+    "<input type=Button value='Hund'>",
 ]
 some_html = st.lists(st.sampled_from(SNIPPETS), max_size=30).map("".join)
 _MARKUP = re.compile(r"<[^<>]*>")
@@ -88,7 +91,13 @@ def test_blocks_are_texts_and_inline_elements_are_tags() -> None:
         "<script>var hund = '<p>Hund</p>';</script>",
         "<style>p > b { color: red }</style>",
         "<pre>Ein Hund <b>x</b></pre>",
-        "<textarea>Hund</textarea>",
+        "<textarea>&lt;iframe src=x>Hund&lt;/iframe></textarea>",
+        "<textarea><b>Hund</b></textarea>",
+        "<textarea translate=no>Hund</textarea>",
+        "<input value='Hund'>",
+        "<input type='hidden' value='Hund'>",
+        "<input type='submit' name='do' value='Hund'>",
+        "<option value='Hund'>7</option>",
         "<!-- Hund > Mann --><!DOCTYPE html>",
         "<!-- Hund --!>",
         "<p><code>der <b>Hund</b> da</code></p>",
@@ -105,6 +114,24 @@ def test_what_is_no_text_is_not_touched(kept: str) -> None:
     document = read_html(f"{kept}<p>Mann</p>".encode(), "a.html", GERMAN_TO_ENGLISH)
     assert document.texts == ["Mann"]
     assert shouted(document).decode() == f"{kept}<p>MANN</p>"
+
+
+@pytest.mark.parametrize(
+    ("field", "texts"),
+    [
+        ("<textarea name='q'>\nEin Hund &amp; ein Mann\r\n\n- da</textarea>", ["Ein Hund & ein Mann", "- da"]),
+        ("<input type='button' name='do' value='Hund'>", ["Hund"]),
+        ('<p>Da <input type="SUBMIT" value="Hund &quot;Rex&quot;"></p>', ['Hund "Rex"', "Da"]),
+        ("<input value='Ein Hund' type=reset placeholder='Mann'/>", ["Ein Hund", "Mann"]),
+    ],
+)
+def test_what_a_form_shows_is_text(field: str, texts: list[str]) -> None:
+    document = read_html(field.encode(), "a.html", GERMAN_TO_ENGLISH)
+    assert sorted(document.texts) == sorted(texts)
+    after = shouted(document).decode()
+    again = read_html(after.encode(), "a.html", GERMAN_TO_ENGLISH)
+    assert sorted(again.texts) == sorted(text.upper() for text in texts)
+    assert after.lower() == field.lower()
 
 
 @pytest.mark.parametrize(

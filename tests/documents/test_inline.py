@@ -1,3 +1,4 @@
+import io
 import re
 from collections import Counter
 from itertools import pairwise
@@ -6,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.data.lines import decode_lines
 from nmt.data.placeholders import find_spans
 from nmt.documents.inline import Numbered, TaggedDocument, decoded, free_name, tags_named
 from nmt.documents.pieces import Mark, Piece, Words, arranged, slot_or_parts, trimmed
@@ -125,3 +127,13 @@ def test_what_is_not_utf_8_is_said_with_its_place() -> None:
         decoded(b"ab\nx \xfc", "a.html")
     with pytest.raises(DataError, match=re.escape("a.html:1:5: byte 0xFC")):
         decoded(b"\xef\xbb\xbfa\xfc", "a.html")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("mark", ["\ufeff", ""])
+@pytest.mark.parametrize("text", ["# Hallo Welt, ein Titel\n", "1\r\n00:00:01,000 --> 00:00:02,000\r\nHund\r\n"])
+def test_utf_16_is_told_as_in_lines(codec: str, mark: str, text: str) -> None:
+    with pytest.raises(DataError, match="iconv -f UTF-16 -t UTF-8") as told:
+        list(decode_lines(io.BytesIO("Ein Hund\n".encode("utf-16")), "a.md"))
+    with pytest.raises(DataError, match=f"^{re.escape(str(told.value))}$"):
+        decoded(f"{mark}{text}".encode(codec), "a.md")

@@ -253,6 +253,28 @@ def test_lines_that_others_than_commonmark_know_stay_lines(text: str, texts: int
             assert line == before
 
 
+@pytest.mark.parametrize(
+    "label",
+    [
+        '[a]: http://x.y "The Title"',
+        "[ein Hund]: <m.png>",
+        "[a\\]b]: /u",
+        "[a]: http://x.y\n[b]: http://z 'Mann'",
+        '[a]: http://x.y\n    "The Title"',
+    ],
+)
+@pytest.mark.parametrize("before", ["[^1]: Eine Note\n[^2]: Noch eine\n", "Ein Hund\n", "- Ein Hund\n"])
+def test_where_a_label_leads_stays_though_no_blank_line_stands_before_it(before: str, label: str) -> None:
+    document = read_markdown(f"{before}{label}\n".encode(), "a.md", GERMAN_TO_ENGLISH)
+    assert len(document.texts) == before.count("\n")
+    assert shouted(document).decode() == f"{before.upper()}{label}\n"
+
+
+def test_a_label_that_leads_nowhere_is_a_text_on_a_line_of_its_own() -> None:
+    source = "Ein Hund\n[Hinweis]: ein Mann geht\n"
+    assert shouted(read_markdown(source.encode(), "a.md", GERMAN_TO_ENGLISH)).decode() == source.upper()
+
+
 @pytest.mark.parametrize("image", ["![Hund]", "![Hund][]"])
 def test_what_an_image_shows_stays_where_it_is_its_label(image: str) -> None:
     source = f"Mann {image} da\n\n[Hund]: m.png\n"

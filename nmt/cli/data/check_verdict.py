@@ -40,6 +40,7 @@ class Verdict:
 def judge(findings: "Sequence[Findings]", *, errors: str = "strict") -> Verdict:
     """What shows in the text alone."""
     verdict = Verdict()
+    unreadable = verdict.failures if errors == "strict" else verdict.warnings
     for found in findings:
         for bad in found.bad_bytes:
             mixed = f"mixed encodings: beside {bad.utf8_lines:,} lines of UTF-8 there are" if bad.utf8_lines else "has"
@@ -47,7 +48,13 @@ def judge(findings: "Sequence[Findings]", *, errors: str = "strict") -> Verdict:
                 f"{bad.first[0].rsplit(':', 2)[0]}: {mixed} {bad.lines:,} lines that are not UTF-8, first at "
                 f"{', '.join(bad.first)} (line:byte); {bad.guess}; convert them, or train with data.errors=replace"
             )
-            (verdict.failures if errors == "strict" else verdict.warnings).append(text)
+            unreadable.append(text)
+        if found.half_pairs:
+            unreadable.append(
+                f"{found.first_half_pairs[0].rsplit(':', 1)[0]}: {found.half_pairs:,} lines have half of a surrogate "
+                f"pair (\\uD800 to \\uDFFF), first at {', '.join(found.first_half_pairs)}; mend them, or train with "
+                "data.errors=replace"
+            )
         if found.failure:
             verdict.failures.append(found.failure)
         elif found.role not in ("train", "text") and found.dropped["columns"]:

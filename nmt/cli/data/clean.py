@@ -97,7 +97,8 @@ def clean(
     Each pair is asked, in this order, and counted under the first rule that it breaks: columns (no pair there), empty
     (a side), length, ratio, identical (sides), letters (too few), script (of another language), placeholders, numbers
     (off), language (off; needs `pip install "nmt[language]"`), duplicate, near_duplicate (the same but for case,
-    digits, punctuation and spaces, on both sides), many_targets (off).
+    digits, punctuation and spaces, on both sides; symbols count: + = < > ~ $), many_targets (off). Where nothing is
+    left, nothing is written, and it leaves with 1.
     """
     from rich.console import Console
 
@@ -175,8 +176,6 @@ def _show(found: "Report", console: "Console") -> None:
         console.print(f"\n{name}", style="bold")
         for pair in pairs:
             console.print(Text(f"  {pair.where}\n    {pair.src}\n    {pair.tgt}"), soft_wrap=True)
-    if not kept:
-        console.print("nothing is left: see the samples above, and loosen or leave out the rules that took it")
 
 
 def _write_report(found: "Report", cleaning: "Cleaning", path: Path) -> None:

@@ -114,9 +114,9 @@ def _show(report: "Report", files: Sequence[Path], console: "Console") -> None:
 
     table = Table("", "count", "first", box=None)
     table.columns[1].justify = "right"
-    for column in table.columns[:2]:
-        column.no_wrap = True
-    table.columns[2].overflow = "fold"  # or a long path would be cut
+    table.columns[1].no_wrap = True
+    for column in table.columns[::2]:
+        column.overflow = "fold"  # or a long path would be cut, and what has no room at all left out
     table.add_row("units read", str(report.units))
     if report.plurals:
         table.add_row("more forms of plurals", str(report.plurals))

@@ -67,9 +67,9 @@ def split(
     Each is split by itself, into NAME.train, NAME.valid and NAME.test of its own form, but twins go to the same part
     whichever IN they come from.
 
-    A hash of the source sentence decides, its case, digits, punctuation and spaces left aside. So a corpus that has
-    grown or changed its order is split as before, if it is cut at the same places: they are written to split.json in
-    the folder, for --like.
+    A hash of the source sentence decides, its case, digits, punctuation and spaces left aside, but not its symbols
+    (+ = < > ~ $). So a corpus that has grown or changed its order is split as before, if it is cut at the same places:
+    they are written to split.json in the folder, for --like.
     """
     from rich.console import Console
 
