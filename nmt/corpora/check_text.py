@@ -69,7 +69,8 @@ def _has(pattern: re.Pattern[str]) -> Test:
 
 
 def _one_in_capitals(src: str, tgt: str, looking: Looking) -> bool:
-    return src.isupper() != tgt.isupper() and sum(map(str.isalpha, src if src.isupper() else tgt)) > 10
+    # letters without case are no capitals: Japanese around "GTK" is not shouting
+    return src.isupper() != tgt.isupper() and sum(map(str.isupper, src if src.isupper() else tgt)) > 10
 
 
 def _one_without_letters(src: str, tgt: str, looking: Looking) -> bool:

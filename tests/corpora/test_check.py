@@ -121,6 +121,11 @@ def test_good_text_in_any_script_is_not_suspected(tmp_path: Path) -> None:
     arabic = write(tmp_path, ["كلب كبير \u200fيلعب في الحديقة"], ["A big dog plays in the park"])
     (found,) = check(*arabic, "--src-lang", "ar", "--tgt-lang", "en")["sources"]
     assert found["problems"] == {}
+    caseless = write(
+        tmp_path, ["スキャニングモード付き設定可能スクリーン (GTK)"], ["A configurable screen with a mode (GTK)"]
+    )
+    (found,) = check(*caseless, "--src-lang", "ja", "--tgt-lang", "en")["sources"]
+    assert found["problems"] == {}
 
 
 LATIN = "Die Tür\n".encode("latin-1")
