@@ -99,3 +99,11 @@ def test_the_command_tunes_on_the_validation_set_and_training_goes_on(run: Path)
     assert nmt("train", run / "recipe.toml", "--run-dir", run).code == 0  # the recipe is still the run's
     refused = nmt("tune", run, "--beam-sizes", "1,x")
     assert (refused.code, "wanted whole numbers" in refused.err) == (2, True)
+
+
+def test_lines_and_references_that_do_not_pair_up_are_refused_with_both_counts(run: Path, tmp_path: Path) -> None:
+    src, ref = tmp_path / "own.de", tmp_path / "own.en"
+    src.write_text("eins\nzwei\ndrei\n")
+    ref.write_text("one\ntwo\n")
+    result = nmt("tune", run, "--src", src, "--ref", ref)
+    assert (result.code, f"{src} has 3 lines, but {ref} has 2" in result.err) == (1, True)

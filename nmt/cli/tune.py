@@ -24,10 +24,10 @@ def tune(run: Path, src: Path | None, ref: Path | None, metric: str, beam_sizes:
     """
     from rich.console import Console
 
-    from nmt.data.lines import read_lines
     from nmt.evaluate import TestSet
     from nmt.loading import load
     from nmt.run_dir import load_stored_recipe
+    from nmt.scoring import open_pairs
     from nmt.train.prepare import as_test_set, open_valid
     from nmt.tune import tune as tune_run
 
@@ -39,7 +39,9 @@ def tune(run: Path, src: Path | None, ref: Path | None, metric: str, beam_sizes:
     use_threads(threads)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
-        test_set = TestSet(src.name, list(read_lines(src)), list(read_lines(ref)))
+        with open_pairs(src, ref) as opened:
+            pairs = list(opened)
+        test_set = TestSet(src.name, [line for line, _ in pairs], [reference for _, reference in pairs])
     else:
         test_set = as_test_set("valid", open_valid(data))
     tune_run(
