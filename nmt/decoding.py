@@ -63,16 +63,18 @@ class Searcher:
         scorer: StepModel[Any],
         reserved_ids: Sequence[int] = (),
         glued_ids: Sequence[int] = (),
+        gap_ids: Sequence[int] = (),
     ) -> None:
         """scorer: the model as it was trained, which the coverage penalty asks. reserved_ids: see `Job.allowance`.
 
-        glued_ids: tokens that go on with a word, and so with no phrase.
+        glued_ids: tokens that go on with a word, and so with no phrase. gap_ids: a space, that stands for itself.
         """
         self.model = model
         self.search = search
         self.scorer = scorer
         self.penalty = LengthPenalty(search.length_penalty, search.length_alpha)
         self.reserved_ids = tuple(reserved_ids)
+        self.gap_ids = tuple(gap_ids)
         self.glued_ids = frozenset(glued_ids)
         self.device = next(model.parameters()).device
 
@@ -122,7 +124,7 @@ class Searcher:
     def _limit(self, job: Job) -> int:
         """The most tokens of its translation: its own, so that batch mates do not matter."""
         limit = int(self.search.max_length_ratio * len(job.ids)) + self.search.max_length_offset
-        wanted = len(job.prefix) + sum(map(len, job.phrases))
+        wanted = len(job.prefix) + sum(map(len, job.phrases)) + 2 * sum(job.allowance.values())  # with a gap each
         return max(limit, self.search.min_length) + wanted
 
     def _controls(self, jobs: Sequence[Job]) -> Controls:
@@ -134,6 +136,7 @@ class Searcher:
             prefixes=[job.prefix for job in jobs] if prefixed else (),
             allowances=[job.allowance for job in jobs] if self.reserved_ids else (),
             reserved_ids=self.reserved_ids,
+            gap_ids=self.gap_ids,
             exempt=[[token for phrase in job.phrases for token in phrase] for job in jobs],
         )
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from nmt.data.glossary import Glossary, glued_ids
+from nmt.data.placeholders import SYMBOLS
 from nmt.data.tokenizer import TokenizerPair
 from nmt.decoding import Job, Searcher
 from nmt.errors import RecipeError
@@ -75,6 +76,7 @@ class Translator:
             search,
             scorer=self.scorer,
             reserved_ids=tokenizers.symbol_ids,
+            gap_ids=_gap_ids(tokenizers),
             glued_ids=glued_ids(tokenizers.tgt.tokens(range(tokenizers.tgt.vocab_size))) if demands else (),
         )
         self._maker = PassageMaker(tokenizers, search.max_src_tokens, glossary, self.keep)
@@ -162,3 +164,9 @@ class Translator:
             flags=(*(name for name, up in raised.items() if up), *doubts),
             alignment=tuple(joined.alignment),
         )
+
+
+def _gap_ids(tokenizers: TokenizerPair) -> list[int]:
+    """The pieces before a placeholder that begins a word: a space, if the target has it as a piece of its own."""
+    ids = tokenizers.tgt.encode(SYMBOLS[0]) if tokenizers.symbol_ids else []
+    return [token for token in ids if token not in tokenizers.symbol_ids]

@@ -11,7 +11,7 @@ import pytest
 from toy_run import TinyRun, nmt, write_recipe
 
 from nmt.data.glossary import Glossary, missed
-from nmt.data.placeholders import differences
+from nmt.data.placeholders import differences, find_spans
 from nmt.decoding import Searcher
 from nmt.errors import DataError, RecipeError
 from nmt.loading import load
@@ -329,7 +329,22 @@ def test_no_symbol_of_a_placeholder_is_ever_shown(placed: Translator, beam_size:
             assert "\u27e6" not in one.text
             kinds = placed.tokenizers.placeholders
             kept = differences(request.text, one.text, kinds) == ((), ())
-            assert kept or "placeholders" in one.flags
+            assert kept or {"placeholders", "truncated"} & set(one.flags)  # a prefix may have numbers of its own
+
+
+@pytest.mark.parametrize("search", [{"beam_size": 1}, {"beam_size": 3}, {"sample": True}])
+def test_placeholders_survive_the_length_limit(placed: Translator, search: dict[str, Any]) -> None:
+    lines = [
+        "Er sagt {name} und <b>{x}</b>.",
+        "Er sagt {a} {b} {c} {d} {e} {a}.",
+        "Er sagt nichts.",
+        "Er sagt 1 2 3 4.",
+    ]
+    short = under(placed, max_length_ratio=0.01, max_length_offset=1, **search)
+    for line, [one] in zip(lines, short.translations(lines), strict=True):
+        assert differences(line, one.text, placed.tokenizers.placeholders) == ((), ())
+        assert len(one.tokens) <= 1 + 2 * len(find_spans(line, placed.tokenizers.placeholders))
+        assert "placeholders" not in one.flags
 
 
 def test_a_line_of_spans_alone_is_copied(placed: Translator) -> None:

@@ -24,7 +24,9 @@ class Controls:
     prefixes: how each sentence begins, one a sentence, or none at all; the other rules do not hold inside them.
     allowances: how often a sentence must produce an id of `reserved_ids`, one mapping a sentence, or none at all; never
     more often, and ids that it does not name never. Blocking and penalty leave reserved ids alone: they are counted.
-    Where a sentence would end without some that it must produce, it goes on with nothing but those.
+    Blocking leaves `gap_ids` alone too.
+    Where a sentence would end without some that it must produce, or has no room but for those before its max_length, it
+    goes on with nothing else, each after `gap_ids`, a space or nothing: a number beside another one is a third.
     exempt: the ids that blocking leaves alone, one collection a sentence, or none at all.
 
     Raises RecipeError for what makes no sense.
@@ -36,6 +38,7 @@ class Controls:
     prefixes: Sequence[Sequence[int]] = ()
     allowances: Sequence[Mapping[int, int]] = ()
     reserved_ids: Sequence[int] = ()
+    gap_ids: Sequence[int] = ()
     exempt: Sequence[Sequence[int]] = ()
 
     def __post_init__(self) -> None:
@@ -158,6 +161,8 @@ class _Rules:
         self.eos_id = eos_id
         self.suppressed = torch.tensor(suppress_ids, dtype=torch.int64, device=device)
         self.reserved = torch.tensor(controls.reserved_ids, dtype=torch.int64, device=device)
+        self.gaps = torch.tensor(controls.gap_ids, dtype=torch.int64, device=device)
+        self.free = torch.cat([self.reserved, self.gaps])  # of blocking
 
     def take(self, prev_ids: Tensor, before: ControlledState[StateT], inner: StateT) -> ControlledState[StateT]:
         """The state after prev_ids (N,), which are bos at first."""
@@ -182,7 +187,7 @@ class _Rules:
         eos = log_probs[:, self.eos_id].clone()
         if self.controls.block_ngrams > 0:
             rows, ids = repeats(taken, self.controls.block_ngrams)
-            fair = ~torch.isin(ids, self.reserved) & (ids[:, None] != state.exempt[rows]).all(dim=1)
+            fair = ~torch.isin(ids, self.free) & (ids[:, None] != state.exempt[rows]).all(dim=1)
             log_probs[rows[fair], ids[fair]] = -torch.inf
         if len(self.reserved) > 0:
             log_probs[:, self.reserved] = log_probs[:, self.reserved].masked_fill(state.left <= 0, -torch.inf)
@@ -192,13 +197,29 @@ class _Rules:
         lacking = (state.left > 0).any(dim=1)
         early = lacking | (length < self.controls.min_length)
         early &= (length < state.max_lengths) & (best != -torch.inf)
-        if bool((late := early & lacking & (eos >= best)).any()):  # all is said, but for what must still come
-            owed = torch.zeros_like(log_probs, dtype=torch.bool)
-            owed[:, self.reserved] = (state.left > 0) & (log_probs[:, self.reserved] > -torch.inf)
-            late &= owed.any(dim=1)
-            log_probs.masked_fill_(late[:, None] & ~owed, -torch.inf)
+        self.only_owed(log_probs, state, early & lacking, wished=eos >= best)
         log_probs[:, self.eos_id] = eos.masked_fill(early, -torch.inf)
         return forced(log_probs, model, state) if length < state.prefixes.size(1) else log_probs
+
+    def only_owed(self, log_probs: Tensor, state: ControlledState[StateT], late: Tensor, *, wished: Tensor) -> None:
+        """Leaves to rows that are `late` (N,) only what must still come, or the gap before it, and writes that.
+
+        So it is where the end is `wished` (N,), all being said, and where there is room for nothing more.
+        """
+        owed = state.left.clamp(min=0)
+        room, count = state.max_lengths - (state.taken.size(1) - 1), owed.sum(dim=1)  # (N,)
+        parted = torch.isin(state.taken[:, -1], self.gaps)
+        late = late & (wished | (room <= count * (2 if len(self.gaps) > 0 else 1)))
+        if not bool(late.any()):
+            return
+        possible = log_probs > -torch.inf
+        allowed, gaps = torch.zeros_like(possible), torch.zeros_like(possible)
+        allowed[:, self.reserved] = owed > 0
+        gaps[:, self.gaps] = (~parted & (room > count))[:, None]
+        gaps &= possible
+        allowed = torch.where(gaps.any(dim=1, keepdim=True), gaps, allowed & possible)
+        late &= allowed.any(dim=1)
+        log_probs.masked_fill_(late[:, None] & ~allowed, -torch.inf)
 
 
 def penalised(log_probs: Tensor, taken: Tensor, factors: Tensor) -> Tensor:

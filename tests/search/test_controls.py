@@ -23,6 +23,16 @@ batches = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 9)), min_size
 SEEDS, LIMITS = list(range(8)), [9, 8, 7, 9, 8, 7, 9, 8]
 
 
+class NeverReserved(ToyModel):
+    """7 and 8 are what it would take last of all; with a large vocabulary, no beam has them unless they are forced."""
+
+    def log_probs(self, seed: int, prefix: tuple[int, ...]) -> torch.Tensor:
+        """As of any toy, but for those."""
+        values = super().log_probs(seed, prefix).clone()
+        values[[7, 8]] -= 40.0
+        return values
+
+
 def controlled(model: ToyModel, controls: Controls, seeds: Sequence[int], limits: Sequence[int]) -> tuple[Any, Any]:
     return under(
         controls,
@@ -76,9 +86,9 @@ def sampled(
     )
 
 
-def all_searches(model: ToyModel, controls: Controls) -> list[list[Hypothesis]]:
+def all_searches(model: ToyModel, controls: Controls, limits: Sequence[int] = LIMITS) -> list[list[Hypothesis]]:
     """What each search finds for SEEDS: all that each finds of a sentence together."""
-    found = zip(beam(model, controls), greedy(model, controls), sampled(model, controls), strict=True)
+    found = zip(*(search(model, controls, SEEDS, limits) for search in (beam, greedy, sampled)), strict=True)
     return [[*several, best, drawn] for several, best, drawn in found]
 
 
@@ -230,8 +240,38 @@ def test_reserved_ids_come_as_often_as_allowed_where_there_is_room(
     for hypotheses, allowed, limit in zip(beam(model, controls, seeds, limits), allowances, limits, strict=True):
         for found in hypotheses:
             assert all(found.ids.count(token) <= allowed.get(token, 0) for token in (7, 8))
-            lacking = any(found.ids.count(token) < times for token, times in allowed.items())
-            assert not lacking or len(found.ids) == limit or n > 0
+            came = sum(found.ids.count(token) for token in (7, 8))
+            assert came == min(limit, sum(allowed.values()))
+
+
+def test_no_search_runs_into_its_limit_without_the_reserved_ids_that_there_is_room_for() -> None:
+    model = NeverReserved(eos_bonus=-9.0)
+    controls = Controls(allowances=[{7: 2, 8: 1}] * 8, reserved_ids=(7, 8), repetition_penalty=1.5)
+    for several, limit in zip(all_searches(model, controls), LIMITS, strict=True):
+        assert all(sorted(found.ids)[-3:] == [7, 7, 8] for found in several)
+        assert all(len(found.ids) <= limit for found in several)
+
+
+@pytest.mark.parametrize("eos_bonus", [-9.0, 12.0])
+@pytest.mark.parametrize("n", [0, 1])
+def test_reserved_ids_that_are_forced_stand_each_after_a_gap(eos_bonus: float, n: int) -> None:
+    """By the limit, and where a model would end without them; where there is no room for gaps, without."""
+    controls = Controls(allowances=[{7: 2, 8: 1}] * 8, reserved_ids=(7, 8), gap_ids=(6,), block_ngrams=n)
+    for limit in range(3, 10):
+        for several in all_searches(NeverReserved(vocab_size=14, eos_bonus=eos_bonus), controls, [limit] * 8):
+            for found in several:
+                places = [at for at, token in enumerate(found.ids) if token in (7, 8)]
+                assert sorted(found.ids[at] for at in places) == [7, 7, 8]
+                assert limit < 6 or all(at > 0 and found.ids[at - 1] == 6 for at in places)
+    if eos_bonus > 0:
+        assert {len(one.ids) for one in greedy(NeverReserved(eos_bonus=eos_bonus), controls, SEEDS, [9] * 8)} == {6}
+
+
+def test_a_reserved_id_of_a_prefix_has_come_and_needs_no_room() -> None:
+    model = ToyModel(eos_bonus=-9.0)
+    controls = Controls(prefixes=[(8, 4, 8)] * 8, allowances=[{8: 1, 7: 1}] * 8, reserved_ids=(7, 8))
+    for several in beam(model, controls):
+        assert all(found.ids[:3] == (8, 4, 8) and found.ids.count(7) == 1 for found in several)
 
 
 def test_ids_that_are_reserved_for_nobody_never_come() -> None:
