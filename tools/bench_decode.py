@@ -25,6 +25,7 @@ import torch
 from nmt.engine.engines import EngineKind, engine_for
 from nmt.engine.shortlist import FREQUENT, PER_PIECE, Shortlist
 from nmt.evaluate import TestSet
+from nmt.memory import keep_freed_memory
 from nmt.metrics import score
 from nmt.run_dir import SHORTLIST, SavedModel, load_model, load_stored_recipe
 from nmt.train.prepare import as_test_set, open_test_sets, open_train, open_valid
@@ -155,6 +156,7 @@ def startup(run: Path) -> dict[str, float]:
 def bench(run: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """All rows."""
     torch.set_num_threads(options.threads)
+    keep_freed_memory()  # as `nmt translate` does
     saved = load_model(run)
     data = load_stored_recipe(run).data
     sets: dict[str, TestSet] = {

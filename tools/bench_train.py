@@ -20,6 +20,7 @@ from torch import Tensor
 
 from nmt.data.batches import Batch, Position
 from nmt.data.tokenizer import TokenizerPair
+from nmt.memory import keep_freed_memory
 from nmt.model.build import build_model
 from nmt.recipe import DataSection, ModelSection, Recipe, TokenizerSection, TrainSection
 from nmt.train.prepare import StreamMaker, make_stream, new_tokenizers, open_train
@@ -193,6 +194,7 @@ def new_bench(name: str, text: DataSection, made: dict[int, TokenizerPair]) -> B
 def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], threads: int) -> None:
     """Measure training steps."""
     torch.set_num_threads(threads)
+    keep_freed_memory()  # as `nmt train` does
     clock, time_of = (time.process_time, "cpu") if threads == 1 else (time.perf_counter, "wall")
     text, made = open_text(data), dict[int, TokenizerPair]()
     benches = {name: new_bench(name, text, made) for name in only or SETTINGS}

@@ -206,7 +206,7 @@ def _source(encoded: EncoderOutput, *, keys: Tensor, values: Tensor | None = Non
 
 def _scaled_products(queries: Tensor, keys: Tensor) -> Tensor:
     """queries (..., Q, A), keys (..., S, A) -> (..., Q, S)."""
-    products: Tensor = (queries * keys.size(-1) ** -0.5) @ keys.transpose(-2, -1)
+    products: Tensor = (queries @ keys.transpose(-2, -1)) * keys.size(-1) ** -0.5
     return products
 
 

@@ -14,8 +14,8 @@ from nmt.model.layers import Reader, reverse_rows
 class EncoderOutput(NamedTuple):
     """What is known of B source sentences; D is the encoder's output size.
 
-    memory (B, S, D): one vector a position, 0 at padding. mask (B, S): True at real tokens. vector (B, D): the whole
-    sentence in one vector.
+    memory (B, S, D): one vector a position, which at padding means nothing. mask (B, S): True at real tokens.
+    vector (B, D): the whole sentence in one vector.
     """
 
     memory: Tensor
@@ -64,4 +64,4 @@ class RecurrentEncoder(nn.Module):
             x = x + outputs if self.residual and index > 0 and x.shape == outputs.shape else outputs  # (B, S, D)
         if self.reverse_source:
             x = reverse_rows(x, src_lengths)
-        return EncoderOutput(x.masked_fill(~mask[:, :, None], 0.0), mask, vector)
+        return EncoderOutput(x, mask, vector)

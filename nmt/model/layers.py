@@ -4,7 +4,7 @@ House letters: B batch (N rows in a step), T positions, I input size, H hidden s
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,11 +75,31 @@ class RecurrentLayer(nn.Module):
 
 
 def reverse_rows(x: Tensor, lengths: Tensor) -> Tensor:
-    """Turn the real positions of each row around, padding stays: x (B, T) or (B, T, F), lengths (B,) -> the same."""
-    positions = torch.arange(x.size(1), device=x.device).expand(x.size(0), -1)  # (B, T)
-    mirrored = lengths[:, None] - 1 - positions
-    index = torch.where(mirrored >= 0, mirrored, positions)
-    return x.gather(1, index if x.dim() == 2 else index[:, :, None].expand_as(x))
+    """Turn the real positions of each row around, padding stays: x (B, T) or (B, T, F), lengths (B,) -> the same.
+
+    The result lies in memory position after position, as what the recurrent layers read and give.
+    """
+    rows, columns = torch.arange(x.size(0), device=x.device), torch.arange(x.size(1), device=x.device)[:, None]
+    mirrored = lengths - 1 - columns  # (T, B)
+    places = torch.where(mirrored >= 0, mirrored, columns) * x.size(0) + rows
+    reversed_: Tensor = _Swap.apply(x.transpose(0, 1).flatten(0, 1), places.flatten())  # type: ignore[no-untyped-call]
+    return reversed_.view(x.size(1), x.size(0), *x.shape[2:]).transpose(0, 1)
+
+
+class _Swap(torch.autograd.Function):
+    """Rows change places in pairs; so do their gradients, which need not be added up as with other indices."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, places: Tensor) -> Tensor:
+        """x (N, ...), places (N,) with places[places] = 0 ... N - 1 -> (N, ...)."""
+        ctx.save_for_backward(places)
+        return x.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        """grad (N, ...) -> (N, ...)"""
+        (places,) = ctx.saved_tensors
+        return _Swap.apply(grad, places), None  # type: ignore[no-untyped-call]
 
 
 class Reader(nn.Module):

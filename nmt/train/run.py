@@ -15,6 +15,7 @@ from nmt.engine.fast import is_plain
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_language_model, evaluate_run
 from nmt.loading import load
+from nmt.memory import keep_freed_memory
 from nmt.model.build import AnyModel, build_model
 from nmt.recipe import Recipe, TrainSection
 from nmt.recipe_file import differences
@@ -99,6 +100,7 @@ class TrainingRun:
                     self._settle_steps(tokenizers, stream)
             if self.team.leads:
                 save_setup(self.run, self.recipe, tokenizers)
+        keep_freed_memory()  # from here on: what was freed of the text is not needed again
         trainer = self._trainer(self.recipe.train, tokenizers, stream, saved)
         if self.team.leads and not trainer.finished:
             check_room(self.run, self.recipe.train, trainer.model)

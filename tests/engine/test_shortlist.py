@@ -107,9 +107,11 @@ def test_batch_mates_change_nothing(seed: int, lengths: list[int], beam_size: in
     engine = engine_for(toy(seed), kind, shortlist=random_shortlist(seed))  # type: ignore[arg-type]
     sources = sentences(seed, lengths)
     alone = [search(engine, [ids], beam_size)[0][0] for ids in sources]
+    # what lies between two of int8's levels may fall to either, for a last bit that is another
+    close = 1e-5 if kind == "fast" else 1e-2
     for [found], wanted in zip(search(engine, sources, beam_size), alone, strict=True):
         assert found.ids == wanted.ids
-        assert found.score == pytest.approx(wanted.score, abs=1e-5)
+        assert found.score == pytest.approx(wanted.score, abs=close)
 
 
 @settings(deadline=None, max_examples=30)

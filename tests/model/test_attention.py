@@ -31,9 +31,9 @@ def new_attention(name: str, *, memory_dim: int = SIZE, **options: Any) -> Atten
 
 
 def encoded(lengths: list[int], *, width: int = WIDTH, memory_dim: int = SIZE, seed: int = 2) -> EncoderOutput:
-    """As an encoder gives it: 0 at padding; the same sentences whatever the width."""
+    """As an encoder gives it: at padding it means nothing; the same sentences whatever the width."""
     generator = torch.Generator().manual_seed(seed)
-    memory = torch.zeros(len(lengths), width, memory_dim, dtype=torch.float64)
+    memory = torch.full((len(lengths), width, memory_dim), 1e3 * width, dtype=torch.float64)
     for row, length in enumerate(lengths):
         memory[row, :length] = torch.randn(length, memory_dim, generator=generator, dtype=torch.float64)
     mask = torch.arange(width) < torch.tensor(lengths)[:, None]

@@ -169,6 +169,12 @@ def test_reverse_rows_turns_what_is_real_around_and_leaves_the_padding(sentences
     assert torch.equal(reverse_rows(features, lengths), torch.stack([expected, 2 * expected], dim=-1))
 
 
+def test_gradients_go_back_where_reverse_rows_took_the_values_from() -> None:
+    x = torch.randn(3, 5, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: reverse_rows(x, torch.tensor([5, 1, 3])), x)
+    assert torch.autograd.gradgradcheck(lambda x: reverse_rows(x, torch.tensor([5, 1, 3])).square(), x)
+
+
 @each_cell
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_batch_mates_and_padding_never_change_a_sequence(cell: str, bidirectional: bool) -> None:

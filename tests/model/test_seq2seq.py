@@ -79,6 +79,21 @@ def test_padding_never_changes_log_probs(attention: str, sentences: list[list[in
         torch.testing.assert_close(together[row], alone[0])
 
 
+@each_attention
+def test_padding_never_changes_a_gradient(attention: str) -> None:
+    """Neither that of the batch's own width nor more of it."""
+    model = new_model(attention=attention, encoder_layers=2, bidirectional="all", reverse_source=True)
+
+    def gradients(more: int) -> list[Tensor]:
+        model.zero_grad()
+        src, tgt_in = (functional.pad(ids, (0, more), value=5) for ids in (SRC, TGT_IN))
+        model.readouts(src, SRC_LENGTHS, tgt_in, TGT_LENGTHS).square().sum().backward()
+        return [torch.zeros(()) if p.grad is None else p.grad.to_dense() for p in model.parameters()]
+
+    for padded, plain in zip(gradients(3), gradients(0), strict=True):
+        torch.testing.assert_close(padded, plain)
+
+
 def test_log_probs_are_those_of_a_distribution() -> None:
     log_probs = step_by_step(new_model(), SRC, SRC_LENGTHS, TGT_IN)
     torch.testing.assert_close(log_probs.exp().sum(dim=-1), torch.ones(3, 4, dtype=torch.float64))
