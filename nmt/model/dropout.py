@@ -22,11 +22,11 @@ class LockedDropout(nn.Module):
         super().__init__()
         self.p = p
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x (B, T, F) -> (B, T, F), scaled by 1 / (1 - p) while training, x itself otherwise."""
+    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+        """scale * x (B, T, F) -> (B, T, F): scaled by 1 / (1 - p), too, while training, itself otherwise."""
         if not self.training or self.p == 0.0:
-            return x
-        return x * _mask(x[:, :1], self.p)
+            return x if scale == 1.0 else x * scale
+        return x * (_mask(x[:, :1], self.p) * scale)
 
     def for_steps(self, like: Tensor) -> Drop:
         """One draw for a sentence that is taken step by step; like (N, F), as each x of it."""
@@ -37,6 +37,10 @@ class LockedDropout(nn.Module):
 
 class PlainDropout(nn.Dropout):
     """Drops each value for itself (Srivastava et al. 2014)."""
+
+    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+        """As in `LockedDropout`."""
+        return super().forward(x if scale == 1.0 else x * scale)
 
     def for_steps(self, like: Tensor) -> Drop:
         """As in `LockedDropout`: here each step draws anew."""

@@ -34,7 +34,7 @@ class Embedder(nn.Module):
         # position after position in memory, as the recurrent layer will read it: (T, B, E), seen as (B, T, E)
         sparse = self.embedding.sparse and ids.device.type == "cpu"
         looked_up = functional.embedding(ids.t(), self.embedding.weight, sparse=sparse).transpose(0, 1)
-        embedded: Tensor = self.dropout(self.word_dropout(looked_up * self.scale))
+        embedded: Tensor = self.dropout(self.word_dropout(looked_up), self.scale)
         return embedded
 
     def step(self, ids: Tensor) -> Tensor:

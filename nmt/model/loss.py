@@ -102,19 +102,19 @@ class _OutputLoss(torch.autograd.Function):
         """As `_output_loss` -> total and nll, ()."""
         logits = readouts @ weight.t()  # (n, C), without the bias; becomes the gradient
         shares = counts * (label_smoothing / counts.sum())  # (C,), of the target mass that smoothing spreads
-        nll, spread, bias_grad = bias.new_zeros(()), bias.new_zeros(()), torch.zeros_like(bias)
-        rows = max(1, CACHED_VALUES // len(bias))
-        for begin in range(0, len(logits), rows):
-            part, columns = logits[begin : begin + rows].add_(bias), tgt[begin : begin + rows, None]
-            hits, smoothed, tops = part.gather(1, columns), part @ shares, part.amax(dim=1, keepdim=True)
+        hits, spread = logits.gather(1, tgt[:, None]).squeeze(1) + bias[tgt], weight @ readouts.sum(0) + len(tgt) * bias
+        log_sums, bias_grad, less = torch.empty_like(hits), torch.zeros_like(bias), -shares
+        for part, out in zip(*(x.split(max(1, CACHED_VALUES // len(bias))) for x in (logits, log_sums)), strict=True):
+            tops = part.add_(bias).amax(dim=1, keepdim=True)
             sums = part.sub_(tops).exp_().sum(dim=1, keepdim=True)
-            log_sums = sums.log() + tops
-            nll += (log_sums - hits).sum()
-            spread += smoothed.sum() - log_sums.sum() * shares.sum()
-            torch.addcmul(-shares, part, sums.reciprocal(), out=part)
-            part.scatter_add_(1, columns, part.new_full(columns.shape, label_smoothing - 1.0))
-            bias_grad += part.sum(dim=0)
-        total = (1.0 - label_smoothing) * nll - spread + len(tgt) * (shares * counts.log()).sum()
+            torch.add(sums.log(), tops, out=out[:, None])
+            bias_grad += torch.addcmul(less, part, sums.reciprocal(), out=part).sum(dim=0)
+        missed = torch.full_like(hits, label_smoothing - 1.0)
+        logits.scatter_add_(1, tgt[:, None], missed[:, None])
+        bias_grad.index_add_(0, tgt, missed)
+        nll = (log_sums - hits).sum()
+        smoothed = shares @ spread - log_sums.sum() * shares.sum() - len(tgt) * (shares @ counts.log())
+        total = (1.0 - label_smoothing) * nll - smoothed
         ctx.save_for_backward(logits, readouts, weight, bias_grad)
         ctx.mark_non_differentiable(nll)
         return total, nll
@@ -125,5 +125,5 @@ class _OutputLoss(torch.autograd.Function):
         """total_grad () -> the gradients of readouts, weight and bias."""
         logits_grad, readouts, weight, bias_grad = ctx.saved_tensors
         # the factor goes to the smaller ones, (n, E)
-        readouts_grad, weight_grad = (logits_grad @ weight) * total_grad, logits_grad.t() @ (readouts * total_grad)
+        readouts_grad, weight_grad = (logits_grad @ weight).mul_(total_grad), logits_grad.t() @ (readouts * total_grad)
         return readouts_grad, weight_grad, bias_grad * total_grad, None, None, None
