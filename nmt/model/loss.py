@@ -103,8 +103,9 @@ class _OutputLoss(torch.autograd.Function):
         logits = readouts @ weight.t()  # (n, C), without the bias; becomes the gradient
         shares = counts * (label_smoothing / counts.sum())  # (C,), of the target mass that smoothing spreads
         hits, spread = logits.gather(1, tgt[:, None]).squeeze(1) + bias[tgt], weight @ readouts.sum(0) + len(tgt) * bias
+        rows = max(1, CACHED_VALUES // len(bias))
         log_sums, bias_grad, less = torch.empty_like(hits), torch.zeros_like(bias), -shares
-        for part, out in zip(*(x.split(max(1, CACHED_VALUES // len(bias))) for x in (logits, log_sums)), strict=True):
+        for part, out in zip(*(torch.split(x, rows) for x in (logits, log_sums)), strict=True):
             tops = part.add_(bias).amax(dim=1, keepdim=True)
             sums = part.sub_(tops).exp_().sum(dim=1, keepdim=True)
             torch.add(sums.log(), tops, out=out[:, None])

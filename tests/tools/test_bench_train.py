@@ -5,7 +5,7 @@ import json
 import bench_train
 import pytest
 import torch
-from bench_train import Bench, forward_flops, main
+from bench_train import Bench, Peak, forward_flops, main
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -78,7 +78,7 @@ def test_padding_is_not_counted() -> None:
 def test_it_prints_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bench_train.SETTINGS, "small", (TINY, VOCAB, 60, 0))
     monkeypatch.setitem(bench_train.SETTINGS, "small-sampled", (TINY, VOCAB, 60, 20))
-    monkeypatch.setattr(bench_train, "peak_gflops", lambda clock: {"a": 50.0, "b": 100.0})
+    monkeypatch.setattr(bench_train, "peak_gflops", lambda clock: {"a": Peak(50.0, 300.0), "b": Peak(100.0, 200.0)})
     threads = torch.get_num_threads()
     arguments = ["--steps", "1", "--rounds", "2", "--only", "small", "--only", "small-sampled"]
     try:
@@ -91,4 +91,5 @@ def test_it_prints_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> No
         assert sum(row["shares"].values()) == pytest.approx(1.0, abs=0.05)
         assert (row["gemm_peak_gflops"], row["gemm_peak_shape"]) == (100.0, "b")
         assert row["ratio"] == pytest.approx(row["gflops"] / 100.0, abs=2e-3)
+        assert row["ratio_to_best"] == pytest.approx(row["gflops"] / 300.0, abs=2e-3)
         assert row["target_tokens_per_second"] > 0
