@@ -93,9 +93,12 @@ class Searcher:
         """Jobs of like length together, the longest first; those with phrases apart, as they are slower."""
         order = sorted(range(len(jobs)), key=lambda row: (len(jobs[row].phrases) > 0, -len(jobs[row].ids)))
         free = sum(not job.phrases for job in jobs)
-        for rows in (order[:free], order[free:]):
-            for begin in range(0, len(rows), self.search.batch_size):
-                yield rows[begin : begin + self.search.batch_size]
+        begin = 0
+        while begin < len(order):
+            fit = self.search.batch_tokens // (len(jobs[order[begin]].ids) + 1)  # eos counted
+            end = min(begin + max(1, min(self.search.batch_size, fit)), free if begin < free else len(order))
+            yield order[begin:end]
+            begin = end
 
     @torch.no_grad()
     def _search(self, jobs: Sequence[Job], n_best: int) -> list[list[Hypothesis]]:
@@ -116,10 +119,8 @@ class Searcher:
         if self.search.coverage_penalty == 0:
             return self._best(jobs, step, state, max_lengths, n_best)
         found = self._best(jobs, step, state, max_lengths, self.search.beam_size)
-        return [
-            rerank_by_coverage(self.scorer, job.ids, hypotheses, beta=self.search.coverage_penalty)[:n_best]
-            for job, hypotheses in zip(jobs, found, strict=True)
-        ]
+        srcs, beta = [job.ids for job in jobs], self.search.coverage_penalty
+        return [hypotheses[:n_best] for hypotheses in rerank_by_coverage(self.scorer, srcs, found, beta=beta)]
 
     def _limit(self, job: Job) -> int:
         """The most tokens of its translation: its own, so that batch mates do not matter."""

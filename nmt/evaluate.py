@@ -15,7 +15,7 @@ from rich.table import Table
 
 from nmt.errors import CheckpointError, DataError, OutputError
 from nmt.metrics import Score, score
-from nmt.recipe import DataSection
+from nmt.recipe import BATCHING, DataSection
 from nmt.run_dir import HYPOTHESES, MODEL, RECIPE, SCORES, SavedModel, sha256, write_json, write_lines
 from nmt.scoring import score_ids
 from nmt.translator import Translator
@@ -89,7 +89,7 @@ def evaluate(
             beam_size=translator.search.beam_size,
             sentences=len(hypotheses),
             seconds=round(seconds, 3),
-            search=translator.search.model_dump(exclude={"batch_size"}),  # which changes nothing
+            search=translator.search.model_dump(exclude=set(BATCHING)),  # which changes nothing
         )
         for found in score(metrics, hypotheses, test_set.references, tgt_lang=tgt_lang)
     ]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.alignment import align
 from nmt.data.glossary import Glossary, Term
-from nmt.data.placeholders import SYMBOLS, Masked, find_spans, unmask
+from nmt.data.placeholders import SYMBOLS, Masked, find_spans, portions, unmask
 from nmt.data.sentences import split_sentences, split_text
 from nmt.data.tokenizer import UNK_ID, Tokenizer, TokenizerPair
 from nmt.decoding import Job
@@ -84,6 +84,7 @@ class PassageMaker:
         if len(line.ids) > self.longest:
             sentences = self._parts(split_sentences(line.text.strip()))
             parts = chain.from_iterable(map(self._shorter, sentences))
+        parts = chain.from_iterable(map(self._sparser, parts))
         number = 0
         for part in parts:
             if part.masked.spans and not any(map(str.isalnum, "".join(unmask(part.masked.text, ()).text))):
@@ -108,6 +109,13 @@ class PassageMaker:
             return [part]
         pieces = split_text(part.text, max_chars=max(1, self.longest * len(part.text) // len(part.ids)))
         return self._parts([*pieces[:-1], (pieces[-1][0], part.gap)])
+
+    def _sparser(self, part: _Part) -> Iterable[_Part]:
+        """The part, or its pieces where it has more spans than there are symbols."""
+        if len(set(part.masked.spans)) < len(SYMBOLS):
+            return [part]
+        pieces = portions(self.tokenizers.src.normalize(part.text), self.tokenizers.placeholders, keep=self.keep)
+        return [part] if len(pieces) == 1 else self._parts([*pieces[:-1], (pieces[-1][0], part.gap)])
 
     def _kept(self, text: str) -> list[str]:
         """What is kept but cannot be masked."""

@@ -200,6 +200,9 @@ class TrainSection(Section):
     threads: int = Field(0, ge=0, description="CPU threads; 0: one a core")
 
 
+BATCHING = ("batch_size", "batch_tokens")  # of [search]: how fast it is, not what it finds
+
+
 class SearchSection(Section):
     """How translations are found."""
 
@@ -235,7 +238,10 @@ class SearchSection(Section):
         0, ge=0, description="draw so many translations and take the one most like the others, by chrF; 0: off"
     )
     max_src_tokens: int = Field(200, ge=8, description="longer lines are translated sentence by sentence")
-    batch_size: int = Field(64, ge=1, description="sentences decoded together")
+    batch_size: int = Field(64, ge=1, description="most sentences decoded together")
+    batch_tokens: int = Field(
+        4096, ge=1, description="most source tokens decoded together, padding counted; of longer sentences fewer"
+    )
 
     @property
     def draws(self) -> bool:
@@ -250,7 +256,7 @@ class SearchSection(Section):
             "max_length_ratio",
             "max_length_offset",
             "max_src_tokens",
-            "batch_size",
+            *BATCHING,
         )
         return SearchSection(beam_size=beam_size, **{key: getattr(self, key) for key in kept})
 

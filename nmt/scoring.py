@@ -166,27 +166,27 @@ def score_ids(
 
 
 def rerank_by_coverage(
-    model: StepModel[Any], src_ids: Sequence[int], hypotheses: Sequence[Hypothesis], *, beta: float
-) -> list[Hypothesis]:
-    """A sentence's hypotheses sorted anew, their scores with the coverage penalty added (Wu et al. 2016, equation 14).
+    model: StepModel[Any], srcs: Sequence[Sequence[int]], found: Sequence[Sequence[Hypothesis]], *, beta: float
+) -> list[list[Hypothesis]]:
+    """Each sentence's hypotheses sorted anew, with the coverage penalty in their scores (Wu et al. 2016, equation 14).
 
     Every source position but that of eos counts, and every target position. GNMT prunes with the penalty too while it
     searches; here it only chooses among what has finished, and so wants all of a wide beam.
     Raises RecipeError for a model without attention, and TypeError as `score_ids`.
     """
-    tgts = [hypothesis.ids for hypothesis in hypotheses]
+    pairs = [(src, hypothesis) for src, ours in zip(srcs, found, strict=True) for hypothesis in ours]
+    scored = score_ids(model, [src for src, _ in pairs], [hypothesis.ids for _, hypothesis in pairs], attention=True)
     reranked = []
-    for hypothesis, scored in zip(
-        hypotheses, score_ids(model, [src_ids] * len(tgts), tgts, attention=True), strict=True
-    ):
-        if scored.attention is None:
+    for (src, hypothesis), its in zip(pairs, scored, strict=True):
+        if its.attention is None:
             raise RecipeError(
                 "the coverage penalty reads attention, but this model has none: set it to 0, or train a model "
                 "with model.attention"
             )
-        penalty = coverage_penalty(scored.attention[:, : len(src_ids)], beta)
+        penalty = coverage_penalty(its.attention[:, : len(src)], beta)
         reranked.append(replace(hypothesis, score=hypothesis.score + penalty))
-    return sorted(reranked, key=lambda hypothesis: -hypothesis.score)
+    left = iter(reranked)
+    return [sorted(islice(left, len(ours)), key=lambda hypothesis: -hypothesis.score) for ours in found]
 
 
 @contextmanager

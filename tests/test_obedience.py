@@ -347,6 +347,14 @@ def test_placeholders_survive_the_length_limit(placed: Translator, search: dict[
         assert "placeholders" not in one.flags
 
 
+def test_more_placeholders_than_there_are_symbols_survive_too(placed: Translator) -> None:
+    many = "Er sagt " + " und ".join(f"{{v{number}}}" for number in range(40)) + "."
+    short = under(placed, beam_size=1, max_length_ratio=0.01, max_length_offset=1)
+    [[one]] = short.translations([many])
+    assert differences(many, one.text, placed.tokenizers.placeholders) == ((), ())
+    assert "split" in one.flags
+
+
 def test_a_line_of_spans_alone_is_copied(placed: Translator) -> None:
     lines = ["{name}", "{a} - {b}!", "<b>7</b>"]
     assert placed.translate(lines) == lines

@@ -178,7 +178,8 @@ def test_hypotheses_are_sorted_anew_by_score_and_coverage(beta: float) -> None:
             Hypothesis.scored([5] * length, [-1.0 - rank] * (length + 1), truncated=False, penalty=PENALTY)
             for rank, length in enumerate(lengths)
         ]
-        found = rerank_by_coverage(model, src, hypotheses, beta=beta)
+        [found, none] = rerank_by_coverage(model, [src, src], [hypotheses, []], beta=beta)
+        assert none == []
         scored = score_ids(model, [src] * 4, [one.ids for one in hypotheses], attention=True)
         scores = {
             one.ids: one.score + coverage_penalty(its.attention[:, : len(src)], beta)  # type: ignore[index]
@@ -194,8 +195,7 @@ def test_hypotheses_are_sorted_anew_by_score_and_coverage(beta: float) -> None:
 def test_the_coverage_penalty_of_a_model_without_attention_is_refused() -> None:
     model = new_model("vector")
     with pytest.raises(RecipeError, match=r"reads attention, but this model has none: .* model\.attention"):
-        rerank_by_coverage(model, SOURCES[0], searched(model)[0], beta=0.2)
-    assert rerank_by_coverage(model, SOURCES[0], [], beta=0.2) == []
+        rerank_by_coverage(model, SOURCES[:1], searched(model)[:1], beta=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,13 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from toy_ensemble import sibling, stranger, with_recipe
 from toy_run import TinyRun
 
@@ -74,15 +76,33 @@ def test_n_lines_in_n_lines_out_and_blank_to_blank(translator: Translator, lines
 
 
 @pytest.mark.parametrize("beam_size", [1, 3])
-@pytest.mark.parametrize("batch_size", [1, 7])
-def test_the_batch_size_changes_no_translation(
-    translator: Translator, tiny: TinyRun, beam_size: int, batch_size: int
+@pytest.mark.parametrize("batch", [{"batch_size": 1}, {"batch_size": 7}, {"batch_tokens": 40}])
+def test_the_size_of_batches_changes_no_translation(
+    translator: Translator, tiny: TinyRun, beam_size: int, batch: dict[str, int]
 ) -> None:
     lines = [*tiny.sources[:40], "", " ".join(tiny.sources[:6]), "x", *tiny.sources[40:50]]
     n_best = min(2, beam_size)
     wanted = under(translator, beam_size=beam_size, batch_size=64).translations(lines, n_best=n_best)
-    found = under(translator, beam_size=beam_size, batch_size=batch_size).translations(lines, n_best=n_best)
+    found = under(translator, beam_size=beam_size, **batch).translations(lines, n_best=n_best)
     assert_same(list(found), list(wanted))
+
+
+def test_a_batch_has_as_many_sentences_as_both_limits_allow(
+    translator: Translator, tiny: TinyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes, start = [], translator.model.start
+
+    def spy(src: Tensor, lengths: Tensor) -> Any:
+        sizes.append((len(src), src.size(1)))
+        return start(src, lengths)
+
+    monkeypatch.setattr(translator.model, "start", spy)
+    lines = [*tiny.sources[:40], " ".join(tiny.sources[:6]), "x"]
+    under(translator, beam_size=1, batch_size=4, batch_tokens=60).translate(lines)
+    assert sum(rows for rows, _ in sizes) == len(lines)
+    for rows, longest in sizes[:-1]:
+        assert rows == max(1, min(4, 60 // longest))
+    assert {rows for rows, _ in sizes} >= {1, 2, 4}  # the long line, and shorter ones
 
 
 def test_the_length_limit_of_a_line_is_its_own_whatever_its_batch_mates(translator: Translator, tiny: TinyRun) -> None:

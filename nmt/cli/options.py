@@ -39,6 +39,7 @@ class Decoding:
 
     def work(self, run: Path, search: "SearchSection") -> dict[str, Any]:
         """All that decides a translation of a line, by name; search: the options as they were resolved."""
+        from nmt.recipe import BATCHING
         from nmt.run_dir import MANIFEST, MODEL, sha256
 
         runs = {f"model {number}": run for number, run in enumerate(self.runs(run), start=1)}
@@ -47,7 +48,7 @@ class Decoding:
             **{name: " ".join(sha256(file) for file in of_run if file.is_file()) for name, of_run in files.items()},
             "combination": self.combination or "linear",
             "engine": self.engine,
-            **{f"search.{key}": value for key, value in search.model_dump(exclude={"batch_size"}).items()},
+            **{f"search.{key}": value for key, value in search.model_dump(exclude=set(BATCHING)).items()},
             **self.besides(),
             "keep": list(self.keep),  # besides() joins them, and two together could look like one
         }
@@ -179,7 +180,12 @@ SPEED = [
         help="Choose only among what the training text had for these source words: sooner, and nearly the same.",
     ),
     click.option(
-        "--batch-size", type=click.IntRange(min=1), help="Sentences decoded together.  [default: the recipe's]"
+        "--batch-size", type=click.IntRange(min=1), help="Most sentences decoded together.  [default: the recipe's]"
+    ),
+    click.option(
+        "--batch-tokens",
+        type=click.IntRange(min=1),
+        help="Most source tokens decoded together: of longer sentences fewer.  [default: the recipe's]",
     ),
     THREADS,
 ]
@@ -297,5 +303,5 @@ def _names(options: Sequence[Decorator]) -> list[str]:
 
 
 LM_WEIGHT = 0.1
-SEARCH_KEYS = (*_names(SEARCH), *_names(RANDOM), "batch_size")
+SEARCH_KEYS = (*_names(SEARCH), *_names(RANDOM), "batch_size", "batch_tokens")
 _TITLES = {name: title for title, options in SECTIONS.items() for name in _names(options)}

@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 PlaceholderKind = Literal["braces", "printf", "tags", "urls", "emails", "numbers"]
@@ -21,6 +22,8 @@ SYMBOLS = tuple(f"\u27e6ph{number}\u27e7" for number in range(16))
 _SYMBOL = re.compile("\u27e6ph(?:1[0-5]|[0-9])\u27e7")
 _SYMBOL_ALONE = re.compile(f"({_SYMBOL.pattern})")
 _SYMBOL_START = "\u27e6ph"  # a text without it has no symbol
+_SPACE = re.compile(r"\s+")
+_MARKS = ".!?;:,。！？；：，、"
 
 # In the order in which they are tried at a position. Each is linear in the text: where a run of characters may be long,
 # a look-behind lets it start at its first character only.
@@ -115,6 +118,29 @@ def find_spans(text: str, kinds: Sequence[PlaceholderKind], *, keep: Sequence[re
         own = [match.span() for match in pattern.finditer(text) if match[0]]
         places = sorted([*own, *_beside(own, places)])
     return places
+
+
+def portions(
+    text: str, kinds: Sequence[PlaceholderKind], *, keep: Sequence[re.Pattern[str]] = ()
+) -> list[tuple[str, str]]:
+    """The text in pieces that `mask` takes whole, of 16 different spans at most, and the space after each.
+
+    Cut after a mark where one stands between two spans, else at a space, else right before a span; joined again they
+    are the text.
+    """
+    room = max(1, len(SYMBOLS) - len(_spelled(text)))
+    cuts, held, before = [(0, 0)], set[str](), 0
+    for begin, end in find_spans(text, kinds, keep=keep):
+        span = text[begin:end]
+        if span not in held and len(held) == room:
+            spaces = [match.span() for match in _SPACE.finditer(text, before, begin)]
+            after_marks = [place for place in spaces if text[place[0] - 1] in _MARKS]
+            cuts.append((after_marks or spaces or [(begin, begin)])[-1])
+            held.clear()
+        held.add(span)
+        before = end
+    cuts.append((len(text), len(text)))
+    return [(text[begin:end], text[end:following]) for (_, begin), (end, following) in pairwise(cuts)]
 
 
 def split_at_symbols(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """The laws of spans that survive: nothing is lost by masking, whatever the text, and a symbol is one id."""
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -21,6 +22,7 @@ from nmt.data.placeholders import (
     find_spans,
     mask,
     mask_pair,
+    portions,
     unmask,
 )
 from nmt.data.sampled import SampledSide
@@ -112,6 +114,31 @@ def test_unmasking_undoes_masking(text, keep):
     produced = re.findall("|".join(SYMBOLS), masked.text)
     assert list(dict.fromkeys(produced)) == list(SYMBOLS[: len(set(masked.spans))])
     assert [masked.spans[produced.index(symbol)] for symbol in produced] == list(masked.spans)
+
+
+@given(
+    words=st.lists(st.sampled_from(("cat,", "dog", "a.", *(f"{{v{number}}}" for number in range(50)))), max_size=120),
+    joint=st.sampled_from([" ", "  ", ""]),
+)
+@settings(max_examples=200, deadline=None, database=None)
+def test_portions_are_the_text_in_as_few_pieces_as_have_16_different_spans_each(words, joint):
+    text = joint.join(words)
+    pieces = portions(text, KINDS)
+    assert "".join(piece + gap for piece, gap in pieces) == text
+    assert [span for piece, _ in pieces for span in spans_of(piece)] == spans_of(text)
+    for (piece, gap), (following, _) in itertools.pairwise(pieces):
+        assert gap.isspace() or (joint == "" and not gap)
+        assert len(set(spans_of(piece))) == 16
+        assert spans_of(following)[0] not in spans_of(piece)
+    assert len(set(spans_of(pieces[-1][0]))) <= 16
+
+
+def test_portions_are_cut_after_a_mark_else_at_a_space():
+    many = " ".join(f"{{v{number}}}" for number in range(16))
+    assert portions(f"{many} and, or not {{w}} x", KINDS) == [(f"{many} and,", " "), ("or not {w} x", "")]
+    assert portions(f"{many} and  so {{w}} x", KINDS) == [(f"{many} and  so", " "), ("{w} x", "")]
+    assert portions(f"{many}{{w}}", KINDS) == [(many, ""), ("{w}", "")]
+    assert portions(f"{SYMBOLS[0]} {many}", KINDS)[1] == ("{v15}", "")
 
 
 @pytest.mark.parametrize("name", ["unigram", "bpe", "char", "two"])
