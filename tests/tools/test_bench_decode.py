@@ -29,6 +29,7 @@ def test_a_row_for_each_setting_with_the_bleu_of_what_was_timed(
         assert row["tokens_per_second"] > row["sentences_per_second"]
         assert re.search("tok:13a.*version", row["signature"])
         assert ("latency_median_ms" in row) == (row["batch_size"] == 1)
+        assert (row.get("sentences_per_second_at_first", 0) > 0) == (row["workers"] > 1)
         if row["batch_size"] == 1:
             assert 0 < row["latency_median_ms"] <= row["latency_p95_ms"]
     by_setting = dict(zip(settings, rows, strict=True))
