@@ -37,6 +37,7 @@ SMALL = ModelSection(embed_dim=256, encoder_dim=128, decoder_dim=256)
 SETTINGS: dict[str, tuple[ModelSection, int, int, int]] = {
     "wide": (WIDE, 8000, 1000, 0),
     "wide-sampled": (WIDE, 8000, 1000, 500),
+    "wide-2000": (WIDE, 8000, 2000, 0),  # tensors of more than 32 MiB
     "small": (SMALL, 4000, 1000, 0),
     "small-sampled": (SMALL, 4000, 1000, 500),
     "small-500": (SMALL, 4000, 500, 0),  # as recipes/multi30k-de-en.toml has it
@@ -205,10 +206,12 @@ def new_bench(name: str, text: DataSection, made: dict[int, TokenizerPair]) -> B
 @click.option("--rounds", default=7, show_default=True)
 @click.option("--only", type=click.Choice(list(SETTINGS)), multiple=True, help="these settings; may be repeated")
 @click.option("--threads", default=1, show_default=True)
-def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], threads: int) -> None:
+@click.option("--keep-freed/--give-back", default=True, help="memory of freed tensors: as nmt train has it, or not")
+def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], threads: int, keep_freed: bool) -> None:
     """Measure training steps."""
     torch.set_num_threads(threads)
-    keep_freed_memory()  # as `nmt train` does
+    if keep_freed:
+        keep_freed_memory()
     clock, time_of = (time.process_time, "cpu") if threads == 1 else (time.perf_counter, "wall")
     text, made = open_text(data), dict[int, TokenizerPair]()
     benches = {name: new_bench(name, text, made) for name in only or SETTINGS}
