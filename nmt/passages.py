@@ -84,7 +84,8 @@ class PassageMaker:
         if len(line.ids) > self.longest:
             sentences = self._parts(split_sentences(line.text.strip()))
             parts = chain.from_iterable(map(self._shorter, sentences))
-        parts = chain.from_iterable(map(self._sparser, parts))
+        if not request.prefix:  # which may have spans of all of the line
+            parts = chain.from_iterable(map(self._in_portions, parts))
         number = 0
         for part in parts:
             if part.masked.spans and not any(map(str.isalnum, "".join(unmask(part.masked.text, ()).text))):
@@ -110,9 +111,9 @@ class PassageMaker:
         pieces = split_text(part.text, max_chars=max(1, self.longest * len(part.text) // len(part.ids)))
         return self._parts([*pieces[:-1], (pieces[-1][0], part.gap)])
 
-    def _sparser(self, part: _Part) -> Iterable[_Part]:
+    def _in_portions(self, part: _Part) -> Iterable[_Part]:
         """The part, or its pieces where it has more spans than there are symbols."""
-        if len(set(part.masked.spans)) < len(SYMBOLS):
+        if len(set(part.masked.spans)) < len(SYMBOLS) and SYMBOLS[0][:1] not in part.text:
             return [part]
         pieces = portions(self.tokenizers.src.normalize(part.text), self.tokenizers.placeholders, keep=self.keep)
         return [part] if len(pieces) == 1 else self._parts([*pieces[:-1], (pieces[-1][0], part.gap)])
@@ -160,7 +161,12 @@ def join(tokenizers: TokenizerPair, passages: Sequence[Passage], found: Sequence
     for passage, of_jobs in zip(passages, found, strict=True):
         masked = [tokenizers.tgt.decode(one.hypothesis.ids) for one in of_jobs]
         unmasked = unmask(" ".join(filter(None, masked)), passage.spans)
+        if text and not gap:  # its first word goes on with the one before it
+            src_words, tgt_words = max(0, src_words - 1), max(0, tgt_words - 1)
         text, gap = text + gap + (passage.copied or unmasked.text), passage.gap
+        copied = len(passage.copied.split())
+        alignment += [(src_words + word, tgt_words + word) for word in range(copied)]
+        src_words, tgt_words = src_words + copied, tgt_words + copied
         whole &= not unmasked.missing and not unmasked.extra
         for job, tgt_text, one in zip(passage.jobs, masked, of_jobs, strict=True):
             if one.attention is None:  # of all jobs or of none
@@ -171,7 +177,8 @@ def join(tokenizers: TokenizerPair, passages: Sequence[Passage], found: Sequence
             pairs = _spread(align(one.attention, *tokens), src_counts, tgt_counts)
             alignment += [(src_words + src, tgt_words + tgt) for src, tgt in pairs]
             src_words, tgt_words = src_words + sum(src_counts), tgt_words + sum(tgt_counts)
-    return Joined(text, whole, alignment)
+    asked = any(one.attention is not None for of_jobs in found for one in of_jobs)
+    return Joined(text, whole, alignment if asked else [])
 
 
 def _word_counts(masked: str, spans: Sequence[str]) -> list[int]:

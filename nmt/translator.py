@@ -152,7 +152,7 @@ class Translator:
         terms = [term for passage in passages for term in passage.terms]
         doubts = flags(source, joined.text, keep=self.keep, terms=terms)
         raised = {
-            "split": len(pieces) > 1,
+            "split": len(pieces) > 1 or len(passages) > 1,
             "truncated": any(piece.truncated for piece in pieces),
             "placeholders": not joined.whole and "placeholders" not in doubts,
         }

@@ -52,7 +52,7 @@ class _Worker:
         how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"ended with {code}"
         return NmtError(
             f"a worker process (pid {self.process.pid}) is gone: {how}, and what it worked on is lost; where memory "
-            "ran out, take fewer workers or a smaller batch size"
+            "ran out, take fewer workers or fewer tokens a batch"
         )
 
 

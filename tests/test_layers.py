@@ -15,7 +15,7 @@ MODULES = {
     for file in sorted(ROOT.rglob("*.py"))
 }
 FLOORS = [  # from the bottom; a name stands for the module and all below it
-    {"nmt.errors", "nmt.memory"},
+    {"nmt.errors", "nmt.allocator"},
     {"nmt.recipe", "nmt.recipe_rules", "nmt.recipe_keys", "nmt.recipe_file"},
     {"nmt.data", "nmt.model", "nmt.search", "nmt.metrics"},
     {"nmt.engine", "nmt.corpora"},

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from toy_run import TinyRun, nmt, write_recipe
 
 from nmt.data.glossary import Glossary, missed
@@ -15,7 +16,7 @@ from nmt.data.placeholders import differences, find_spans
 from nmt.decoding import Searcher
 from nmt.errors import DataError, RecipeError
 from nmt.loading import load
-from nmt.passages import PassageMaker, Request
+from nmt.passages import Found, PassageMaker, Request, join
 from nmt.recipe import SearchSection
 from nmt.run_dir import SCORES
 from nmt.search.hypothesis import Hypothesis
@@ -35,6 +36,7 @@ OPTIONS: dict[str, dict[str, object]] = {
     "mbr": {"mbr_samples": 4},
     "greedy": {"beam_size": 1, "block_ngrams": 1},
 }
+PENALTY = LengthPenalty("average")
 GLOSSARY = Glossary([("kommt", "the zebra"), ("nicht", "never ever")])
 
 
@@ -353,6 +355,44 @@ def test_more_placeholders_than_there_are_symbols_survive_too(placed: Translator
     [[one]] = short.translations([many])
     assert differences(many, one.text, placed.tokenizers.placeholders) == ((), ())
     assert "split" in one.flags
+
+
+MANY = [f"{{v{number}}}" for number in range(18)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        " ".join(["Er", *MANY, "sagt", *MANY]),
+        " ".join([*MANY, "er sagt ja"]),
+        "er " + "/".join(MANY) + " sagt ja",
+        "er sagt\u3002" + "\uff0c".join(MANY) + " ja",
+        " ".join(["er sagt <a \u27e6ph0\u27e7> und", *MANY, "ja"]),
+    ],
+)
+def test_portions_of_a_line_are_joined_and_aligned_word_by_word(placed: Translator, line: str) -> None:
+    """A translation that is a copy is aligned as one."""
+    tokenizers = placed.tokenizers
+    [passages] = PassageMaker(tokenizers, 200, Glossary(())).passages([Request(line)])
+    assert len(passages) > 1
+    found = [
+        [
+            Found(
+                Hypothesis.scored(list(job.ids), [0.0] * (len(job.ids) + 1), truncated=False, penalty=PENALTY),
+                torch.eye(len(job.ids) + 1),
+            )
+            for job in passage.jobs
+        ]
+        for passage in passages
+    ]
+    joined = join(tokenizers, passages, found)
+    assert (joined.text, joined.whole) == (line, True)
+    assert set(joined.alignment) == {(word, word) for word in range(len(line.split()))}
+
+
+def test_a_line_with_a_prefix_begins_with_it_however_many_spans_it_has(placed: Translator) -> None:
+    [[one]] = under(placed, beam_size=1).translations([Request(" ".join([*MANY, "er sagt"]), prefix="He says")])
+    assert one.text.startswith("He says")
 
 
 def test_a_line_of_spans_alone_is_copied(placed: Translator) -> None:

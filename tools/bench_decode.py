@@ -22,10 +22,10 @@ from typing import Any
 
 import torch
 
+from nmt.allocator import keep_freed_memory
 from nmt.engine.engines import EngineKind, engine_for
 from nmt.engine.shortlist import FREQUENT, PER_PIECE, Shortlist
 from nmt.evaluate import TestSet
-from nmt.memory import keep_freed_memory
 from nmt.metrics import score
 from nmt.run_dir import SHORTLIST, SavedModel, load_model, load_stored_recipe
 from nmt.train.prepare import as_test_set, open_test_sets, open_train, open_valid
@@ -34,6 +34,7 @@ from nmt.translator import Translation, Translator
 from nmt.workers import pooled
 
 LATENCY_SENTENCES = 100
+NO_LIMIT = 2**31
 GEMM = 1024  # rows, inner size and columns of the product that shows what the machine can do
 
 
@@ -135,7 +136,8 @@ def settings_of(
         model = engine_for(saved.model, kind, shortlist=shortlist if short else None)
         for beam in beams:
             for batch in batches:
-                search = saved.recipe.search.model_copy(update={"beam_size": beam, "batch_size": batch})
+                changed = {"beam_size": beam, "batch_size": batch, "batch_tokens": NO_LIMIT}
+                search = saved.recipe.search.model_copy(update=changed)
                 translator = Translator(model, saved.tokenizers, search)
                 counts = workers if batch > 1 else (1,)
                 found += [Setting(kind, short, beam, batch, count, translator) for count in counts]

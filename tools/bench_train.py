@@ -20,9 +20,9 @@ import click
 import torch
 from torch import Tensor
 
+from nmt.allocator import keep_freed_memory
 from nmt.data.batches import Batch, Position
 from nmt.data.tokenizer import TokenizerPair
-from nmt.memory import keep_freed_memory
 from nmt.model.build import build_model
 from nmt.recipe import DataSection, ModelSection, Recipe, TokenizerSection, TrainSection
 from nmt.train.prepare import StreamMaker, make_stream, new_tokenizers, open_train

@@ -237,7 +237,7 @@ def load(run: Path, decoding: Decoding) -> "Translator":
     if decoding.lm_weight is not None and decoding.lm is None:
         raise click.UsageError("--lm-weight goes with --lm: it is the weight of that language model")
     weight = LM_WEIGHT if decoding.lm_weight is None else decoding.lm_weight
-    settle_machine(decoding.threads)
+    settle_process(decoding.threads)
     translator = load_ensemble(
         decoding.runs(run),
         combination=decoding.combination or "linear",
@@ -276,11 +276,11 @@ def check_combination(combination: str | None, ensemble: Sequence[Path]) -> None
         raise click.UsageError("--combination goes with --ensemble: it says how several runs are combined")
 
 
-def settle_machine(threads: int | None) -> None:
+def settle_process(threads: int | None) -> None:
     """Have torch use so many threads, or as many as it likes, and keep its memory."""
     import torch
 
-    from nmt.memory import keep_freed_memory
+    from nmt.allocator import keep_freed_memory
 
     keep_freed_memory()
     if threads:

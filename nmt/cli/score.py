@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from nmt.cli.options import COMBINATION, ENSEMBLE, THREADS, check_combination, settle_machine
+from nmt.cli.options import COMBINATION, ENSEMBLE, THREADS, check_combination, settle_process
 
 if TYPE_CHECKING:
     from nmt.data.lines import DecodeErrors
@@ -65,7 +65,7 @@ def score(
     check_combination(combination, ensemble)
     if as_json and output:
         raise click.UsageError("--json goes to standard output, and --output to a file: give one of them")
-    settle_machine(threads)
+    settle_process(threads)
     saved = load_ensemble([run, *ensemble], combination=combination or "linear", engine="exact")
     found = CorpusScore()
     with open_pairs(src, tgt, errors=errors) as pairs, _opened(output, wanted=as_json) as stream:
@@ -117,7 +117,7 @@ def rescore(
     from nmt.rescore import read_n_best
     from nmt.rescore import rescore as rescore_lists
 
-    settle_machine(threads)
+    settle_process(threads)
     scorers = [load(run, engine="exact") for run, _ in weighted_runs]
     weights = [own_weight, *(weight for _, weight in weighted_runs)]
     lists = read_n_best(read_lines(n_best, errors=errors), str(n_best))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from nmt.cli.options import THREADS, settle_machine
+from nmt.cli.options import THREADS, settle_process
 
 
 @click.command()
@@ -36,7 +36,7 @@ def tune(run: Path, src: Path | None, ref: Path | None, metric: str, beam_sizes:
     sizes = beam_sizes.split(",")
     if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
         raise click.UsageError(f"--beam-sizes {beam_sizes!r}: wanted whole numbers with commas between them: 1,3,5")
-    settle_machine(threads)
+    settle_process(threads)
     data = load_stored_recipe(run).data
     if src is not None and ref is not None:
         with open_pairs(src, ref) as opened:

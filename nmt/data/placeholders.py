@@ -23,7 +23,7 @@ _SYMBOL = re.compile("\u27e6ph(?:1[0-5]|[0-9])\u27e7")
 _SYMBOL_ALONE = re.compile(f"({_SYMBOL.pattern})")
 _SYMBOL_START = "\u27e6ph"  # a text without it has no symbol
 _SPACE = re.compile(r"\s+")
-_MARKS = ".!?;:,。！？；：，、"
+_AFTER_MARK = re.compile(r"(?<=[.!?;:,])\s+|(?<=[。！？；：，、])\s*")
 
 # In the order in which they are tried at a position. Each is linear in the text: where a run of characters may be long,
 # a look-behind lets it start at its first character only.
@@ -123,19 +123,18 @@ def find_spans(text: str, kinds: Sequence[PlaceholderKind], *, keep: Sequence[re
 def portions(
     text: str, kinds: Sequence[PlaceholderKind], *, keep: Sequence[re.Pattern[str]] = ()
 ) -> list[tuple[str, str]]:
-    """The text in pieces that `mask` takes whole, of 16 different spans at most, and the space after each.
+    """The text in pieces of as many different spans as there are symbols for, and the space after each.
 
-    Cut after a mark where one stands between two spans, else at a space, else right before a span; joined again they
-    are the text.
+    The spans are those of the whole text. Cut after a mark where one stands between two of them, else at a space, else
+    right before a span; joined again the pieces are the text.
     """
     room = max(1, len(SYMBOLS) - len(_spelled(text)))
     cuts, held, before = [(0, 0)], set[str](), 0
     for begin, end in find_spans(text, kinds, keep=keep):
         span = text[begin:end]
         if span not in held and len(held) == room:
-            spaces = [match.span() for match in _SPACE.finditer(text, before, begin)]
-            after_marks = [place for place in spaces if text[place[0] - 1] in _MARKS]
-            cuts.append((after_marks or spaces or [(begin, begin)])[-1])
+            ways = ([match.span() for match in way.finditer(text, before, begin)] for way in (_AFTER_MARK, _SPACE))
+            cuts.append(next(filter(None, ways), [(begin, begin)])[-1])
             held.clear()
         held.add(span)
         before = end

@@ -23,7 +23,7 @@ class LockedDropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
-        """scale * x (B, T, F) -> (B, T, F): scaled by 1 / (1 - p), too, while training, itself otherwise."""
+        """x (B, T, F) -> (B, T, F): scale * m * x while training, scale * x otherwise."""
         if not self.training or self.p == 0.0:
             return x if scale == 1.0 else x * scale
         return x * (_mask(x[:, :1], self.p) * scale)

@@ -159,7 +159,7 @@ class TrainingLoop:
             if not is_out_of_memory(error):
                 raise
             raise TrainingError(
-                "memory ran out in a validation; lower search.batch_size, or train.batch_tokens: what was saved is "
+                "memory ran out in a validation; lower search.batch_tokens, or train.batch_tokens: what was saved is "
                 "unharmed, but goes on with the same recipe only"
             ) from error
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from nmt.allocator import keep_freed_memory
 from nmt.checkpoint import Checkpoints, TrainingState
 from nmt.data.tokenizer import TokenizerPair
 from nmt.engine.fast import is_plain
 from nmt.errors import CheckpointError, RecipeError
 from nmt.evaluate import METRICS_BY_DEFAULT, ScoredTestSet, evaluate_language_model, evaluate_run
 from nmt.loading import load
-from nmt.memory import keep_freed_memory
 from nmt.model.build import AnyModel, build_model
 from nmt.recipe import Recipe, TrainSection
 from nmt.recipe_file import differences
@@ -94,13 +94,13 @@ class TrainingRun:
         with self.team.leader_first():
             stream = make_stream(self.recipe, corpora.train, tokenizers, console=self.console)
         self.team.keep_pace()
+        keep_freed_memory()  # from here on: what was freed of the text is not needed again
         if saved is None:
             if self.recipe.train.max_minutes > 0:
                 with self.console.status("measuring the speed"):
                     self._settle_steps(tokenizers, stream)
             if self.team.leads:
                 save_setup(self.run, self.recipe, tokenizers)
-        keep_freed_memory()  # from here on: what was freed of the text is not needed again
         trainer = self._trainer(self.recipe.train, tokenizers, stream, saved)
         if self.team.leads and not trainer.finished:
             check_room(self.run, self.recipe.train, trainer.model)

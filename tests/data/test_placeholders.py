@@ -137,6 +137,7 @@ def test_portions_are_cut_after_a_mark_else_at_a_space():
     many = " ".join(f"{{v{number}}}" for number in range(16))
     assert portions(f"{many} and, or not {{w}} x", KINDS) == [(f"{many} and,", " "), ("or not {w} x", "")]
     assert portions(f"{many} and  so {{w}} x", KINDS) == [(f"{many} and  so", " "), ("{w} x", "")]
+    assert portions(f"{many}他，说{{w}}", KINDS) == [(f"{many}他，", ""), ("说{w}", "")]
     assert portions(f"{many}{{w}}", KINDS) == [(many, ""), ("{w}", "")]
     assert portions(f"{SYMBOLS[0]} {many}", KINDS)[1] == ("{v15}", "")
 

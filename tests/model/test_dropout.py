@@ -22,6 +22,16 @@ def test_plain_drops_each_position_by_itself() -> None:
 
 
 @KINDS
+@pytest.mark.parametrize("training", [True, False])
+def test_a_scale_is_that_of_the_result(kind: str, training: bool) -> None:
+    x, dropout = torch.randn(3, 4, 8), DROPOUTS[kind](0.5).train(training)
+    torch.manual_seed(9)
+    scaled = dropout(x, 3.0)
+    torch.manual_seed(9)
+    torch.testing.assert_close(scaled, 3.0 * dropout(x))
+
+
+@KINDS
 def test_a_draw_for_steps_does_at_each_step_what_the_kind_does_at_each_position(kind: str) -> None:
     torch.manual_seed(9)
     x = torch.ones(8, 64)

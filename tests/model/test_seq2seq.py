@@ -1,6 +1,7 @@
 """The whole encoder-decoder, in all its shapes: search sees what training saw."""
 
 import itertools
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -81,16 +82,23 @@ def test_padding_never_changes_log_probs(attention: str, sentences: list[list[in
 
 @each_attention
 def test_padding_never_changes_a_gradient(attention: str) -> None:
-    """Neither that of the batch's own width nor more of it."""
+    """That of a padded batch is the sum of those of its pairs, each alone."""
     model = new_model(attention=attention, encoder_layers=2, bidirectional="all", reverse_source=True)
 
-    def gradients(more: int) -> list[Tensor]:
+    def gradients(batches: Sequence[tuple[Tensor, Tensor, Tensor, Tensor]]) -> list[Tensor]:
         model.zero_grad()
-        src, tgt_in = (functional.pad(ids, (0, more), value=5) for ids in (SRC, TGT_IN))
-        model.readouts(src, SRC_LENGTHS, tgt_in, TGT_LENGTHS).square().sum().backward()
+        for batch in batches:
+            model.readouts(*batch).square().sum().backward()
         return [torch.zeros(()) if p.grad is None else p.grad.to_dense() for p in model.parameters()]
 
-    for padded, plain in zip(gradients(3), gradients(0), strict=True):
+    src, tgt_in = (functional.pad(ids, (0, 2), value=5) for ids in (SRC, TGT_IN))
+    alone = [
+        (src[row : row + 1, :of_src], tgt_in[row : row + 1, :of_tgt], of_src[None], of_tgt[None])
+        for row, (of_src, of_tgt) in enumerate(zip(SRC_LENGTHS, TGT_LENGTHS, strict=True))
+    ]
+    pairs = [(one_src, src_length, one_tgt, tgt_length) for one_src, one_tgt, src_length, tgt_length in alone]
+    together = gradients([(src, SRC_LENGTHS, tgt_in, TGT_LENGTHS)])
+    for padded, plain in zip(together, gradients(pairs), strict=True):
         torch.testing.assert_close(padded, plain)
 
 

@@ -201,4 +201,4 @@ def test_memory_that_runs_out_in_a_validation_is_told_with_advice(recipe: Path, 
 
     with mock.patch.object(Validator, where, no_memory):
         printed = train(recipe, tmp_path / "run", {"train.max_steps": 3}, code=1)
-    assert "error: memory ran out in a validation; lower search.batch_size" in printed
+    assert "error: memory ran out in a validation; lower search.batch_tokens" in printed

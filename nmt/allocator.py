@@ -1,10 +1,10 @@
-"""How this process gets and gives back memory."""
+"""How this process gets memory, and gives it back."""
 
 import ctypes
 
 # of malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
-EVERYTHING = 2**31 - 1
+NEVER = -1
 STRIDE = 64 * 2**20
 
 
@@ -12,11 +12,14 @@ def keep_freed_memory() -> bool:
     """Have C's allocator keep what is freed for the next large tensor; True where it can: glibc's.
 
     By itself it gives tensors of 32 MiB and more back to the system when they are freed, and each new one is made of
-    new pages, which the system clears one by one. For the process as a whole: a program's own choice, not a library's.
+    new pages, which the system clears one by one (README, Speed). The price is memory: what is free lies in holes, and
+    training took a fifth more at its peak (`tools/bench_train.py --only wide`, with and without `--give-back`).
+
+    For the process as a whole: `nmt train`, `nmt translate` and the like call it, `nmt.load` does not.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):  # no such function; no such way to look for it
         return False
-    wanted = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: EVERYTHING, M_TOP_PAD: STRIDE}
+    wanted = {M_MMAP_MAX: 0, M_TRIM_THRESHOLD: NEVER, M_TOP_PAD: STRIDE}
     return all(mallopt(key, value) for key, value in wanted.items())

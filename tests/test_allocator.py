@@ -8,7 +8,7 @@ import pytest
 # 20 blocks of 64 MiB, one after the other, each written to: pages that the system had to make
 PAGES = """
 import ctypes, resource
-from nmt.memory import keep_freed_memory
+from nmt.allocator import keep_freed_memory
 fails = {call} and not keep_freed_memory()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
