@@ -41,6 +41,7 @@ def test_strings_never_seen_are_copied_and_reversed(tmp_path: Path, task: str, s
     pairs: list[Pair] = [(line, line if task == "copy" else line[::-1]) for line in strings(4400)]
     recipe = write_recipe(tmp_path, pairs[400:], valid=pairs[:200], test=pairs[200:400])
     steps: dict[str, object] = {"tokenizer.kind": "word", "train.max_steps": 1500, "train.validate_every": 500}
+    steps["train.learning_rate"] = 3e-3  # seeds 1 to 5 make 199 or 200; with 5e-3 one of eight made 185
     train(recipe, tmp_path / "run", LEARNING | steps | {"train.seed": seed})
     found = (tmp_path / "run/hypotheses/test.hyp.en").read_text().split("\n")
     right = sum(text == tgt for text, (_, tgt) in zip(found, pairs[200:400], strict=False))
