@@ -12,8 +12,8 @@ def keep_freed_memory() -> bool:
     """Have C's allocator keep what is freed for the next large tensor; True where it can: glibc's.
 
     By itself it gives tensors of 32 MiB and more back to the system when they are freed, and each new one is made of
-    new pages, which the system clears one by one (README, Speed). The price is memory: what is free lies in holes, and
-    training took a fifth more at its peak (`tools/bench_train.py --only wide`, with and without `--give-back`).
+    new pages, which the system clears one by one (README, Speed). What was freed is not there for others, though, until
+    the process ends.
 
     For the process as a whole: `nmt train`, `nmt translate` and the like call it, `nmt.load` does not.
     """

@@ -9,6 +9,7 @@ one after the other, as steps do; `ratio_to_best` to the fastest single product.
 
 import json
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -223,7 +224,15 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
         for name, bench in benches.items():
             peaks[name].append(peak_gflops(clock))
             found[name].append(bench.round(steps, clock))
-    setup = {"threads": threads, "steps": steps, "rounds": rounds, "machine": processor(), "torch": torch.__version__}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    setup = {
+        "peak_memory_mb": memory,
+        "threads": threads,
+        "steps": steps,
+        "rounds": rounds,
+        "machine": processor(),
+        "torch": torch.__version__,
+    }
     rows = [{**summary(name, found[name], peaks[name], time_of), **setup} for name in benches]
     click.echo(json.dumps(rows, indent=1))
 

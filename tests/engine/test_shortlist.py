@@ -107,11 +107,14 @@ def test_batch_mates_change_nothing(seed: int, lengths: list[int], beam_size: in
     engine = engine_for(toy(seed), kind, shortlist=random_shortlist(seed))  # type: ignore[arg-type]
     sources = sentences(seed, lengths)
     alone = [search(engine, [ids], beam_size)[0][0] for ids in sources]
-    # what lies between two of int8's levels may fall to either, for a last bit that is another
-    close = 1e-5 if kind == "fast" else 1e-2
-    for [found], wanted in zip(search(engine, sources, beam_size), alone, strict=True):
-        assert found.ids == wanted.ids
-        assert found.score == pytest.approx(wanted.score, abs=close)
+    together = [found for [found] in search(engine, sources, beam_size)]
+    assert [found.ids for found in together] == [wanted.ids for wanted in alone]
+    apart = [abs(found.score - wanted.score) for found, wanted in zip(together, alone, strict=True)]
+    # what lies right between two of int8's levels may fall to either, for a last bit that is another: in one of a
+    # thousand sentences, never in two of these few
+    fallen = [difference for difference in apart if difference > 1e-5]
+    assert len(fallen) <= (kind == "int8")
+    assert all(difference < 1e-2 for difference in fallen)
 
 
 @settings(deadline=None, max_examples=30)

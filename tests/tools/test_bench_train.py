@@ -93,3 +93,4 @@ def test_it_prints_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> No
         assert row["ratio"] == pytest.approx(row["gflops"] / 100.0, abs=2e-3)
         assert row["ratio_to_best"] == pytest.approx(row["gflops"] / 300.0, abs=2e-3)
         assert row["target_tokens_per_second"] > 0
+        assert row["peak_memory_mb"] > 50
