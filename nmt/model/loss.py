@@ -7,7 +7,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-CACHED_VALUES = 2**18  # logits that a core's own cache holds: 1 MB
+ROWS = 512  # positions whose logits are there at a time: products of fewer rows are slower
+CACHED_VALUES = 2**19  # logits that a core's own cache holds: 2 MB
+SUMS = (1e-20, 1e30)  # of exponentials, that 32 bits hold without loss
 
 
 class Loss(NamedTuple):
@@ -89,10 +91,10 @@ def _output_loss(
 
 
 class _OutputLoss(torch.autograd.Function):
-    """The formula of `_output_loss`, with the gradient of the logits made at once and in their place.
+    """The formula of `_output_loss`, with its gradients made at once.
 
-    They are the largest tensor of a training step: here they are written once, and gone through while they are in the
-    cache, a few rows at a time.
+    The logits are the largest tensor of a training step. Here they are never there as a whole: `ROWS` positions at a
+    time become their own gradient, a part at a time while it is in the cache, and go into the products of the others.
     """
 
     @staticmethod
@@ -100,23 +102,25 @@ class _OutputLoss(torch.autograd.Function):
         ctx: Any, readouts: Tensor, weight: Tensor, bias: Tensor, tgt: Tensor, counts: Tensor, label_smoothing: float
     ) -> tuple[Tensor, Tensor]:
         """As `_output_loss` -> total and nll, ()."""
-        logits = readouts @ weight.t()  # (n, C), without the bias; becomes the gradient
         shares = counts * (label_smoothing / counts.sum())  # (C,), of the target mass that smoothing spreads
-        hits, spread = logits.gather(1, tgt[:, None]).squeeze(1) + bias[tgt], weight @ readouts.sum(0) + len(tgt) * bias
-        rows = max(1, CACHED_VALUES // len(bias))
-        log_sums, bias_grad, less = torch.empty_like(hits), torch.zeros_like(bias), -shares
-        for part, out in zip(*(torch.split(x, rows) for x in (logits, log_sums)), strict=True):
-            tops = part.add_(bias).amax(dim=1, keepdim=True)
-            sums = part.sub_(tops).exp_().sum(dim=1, keepdim=True)
-            torch.add(sums.log(), tops, out=out[:, None])
-            bias_grad += torch.addcmul(less, part, sums.reciprocal(), out=part).sum(dim=0)
-        missed = torch.full_like(hits, label_smoothing - 1.0)
-        logits.scatter_add_(1, tgt[:, None], missed[:, None])
-        bias_grad.index_add_(0, tgt, missed)
-        nll = (log_sums - hits).sum()
+        missed = readouts.new_full((len(tgt),), label_smoothing - 1.0)
+        log_sums, hits = torch.empty_like(missed), torch.empty_like(missed)
+        readouts_grad, weight_grad, bias_grad = (torch.empty_like(x) for x in (readouts, weight, bias))
+        bias_grad.zero_().index_add_(0, tgt, missed)
+        scratch = readouts.new_empty(min(ROWS, len(tgt)), len(bias))
+        by_rows = (torch.split(x, ROWS) for x in (readouts, readouts_grad, tgt, missed, log_sums, hits))
+        for index, (x, x_grad, ids, less, log_sum, hit) in enumerate(zip(*by_rows, strict=True)):
+            logits = torch.mm(x, weight.t(), out=scratch[: len(x)])  # (n, C), without the bias; becomes the gradient
+            torch.gather(logits, 1, ids[:, None], out=hit[:, None])
+            _softmax_less(logits, x, weight, bias, shares, log_sum, bias_grad)
+            logits.scatter_add_(1, ids[:, None], less[:, None])
+            torch.mm(logits, weight, out=x_grad)
+            torch.addmm(weight_grad, logits.t(), x, beta=min(1, index), out=weight_grad)
+        spread = weight @ readouts.sum(0) + len(tgt) * bias
+        nll = (log_sums - hits - bias[tgt]).sum()
         smoothed = shares @ spread - log_sums.sum() * shares.sum() - len(tgt) * (shares @ counts.log())
         total = (1.0 - label_smoothing) * nll - smoothed
-        ctx.save_for_backward(logits, readouts, weight, bias_grad)
+        ctx.save_for_backward(readouts_grad, weight_grad, bias_grad)
         ctx.mark_non_differentiable(nll)
         return total, nll
 
@@ -124,7 +128,26 @@ class _OutputLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, total_grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """total_grad () -> the gradients of readouts, weight and bias."""
-        logits_grad, readouts, weight, bias_grad = ctx.saved_tensors
-        # the factor goes to the smaller ones, (n, E)
-        readouts_grad, weight_grad = (logits_grad @ weight).mul_(total_grad), logits_grad.t() @ (readouts * total_grad)
-        return readouts_grad, weight_grad, bias_grad * total_grad, None, None, None
+        readouts_grad, weight_grad, bias_grad = ctx.saved_tensors
+        # in place: they are large; a second backward pass over the same graph is refused by autograd
+        return *(grad.mul_(total_grad) for grad in (readouts_grad, weight_grad, bias_grad)), None, None, None
+
+
+def _softmax_less(
+    logits: Tensor, x: Tensor, weight: Tensor, bias: Tensor, shares: Tensor, log_sums: Tensor, bias_grad: Tensor
+) -> None:
+    """logits (n, C), made of x (n, E) without the bias, become softmax - shares, and are added up in bias_grad (C,).
+
+    log_sums (n,) become the logarithms of the sums of exponentials. These are taken of the logits as they are: only
+    where a sum comes near what a number can hold are logits made anew, and the largest subtracted before.
+    """
+    rows, less = max(1, CACHED_VALUES // len(bias)), -shares
+    for part, of_part, out in zip(*(torch.split(y, rows) for y in (logits, x, log_sums)), strict=True):
+        sums = part.add_(bias).exp_().sum(dim=1, keepdim=True)
+        if ((sums > SUMS[0]) & (sums < SUMS[1])).all():
+            torch.log(sums, out=out[:, None])
+        else:
+            tops = torch.mm(of_part, weight.t(), out=part).add_(bias).amax(dim=1, keepdim=True)
+            sums = part.sub_(tops).exp_().sum(dim=1, keepdim=True)
+            torch.add(sums.log(), tops, out=out[:, None])
+        bias_grad += torch.addcmul(less, part, sums.reciprocal(), out=part).sum(dim=0)

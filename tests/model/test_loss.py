@@ -135,10 +135,12 @@ def gradients(loss: Loss, readouts: Tensor, output: nn.Linear) -> tuple[Tensor, 
 
 
 @each_smoothing
-@pytest.mark.parametrize("cached_values", [1, 4 * VOCAB, 1000 * VOCAB])  # 1, 4 and all rows at a time
+@pytest.mark.parametrize(("rows", "cached_values"), [(9, 1), (4, 2 * VOCAB), (1000, 1000 * VOCAB)])
 def test_the_full_loss_is_the_smoothed_loss_of_the_logits_and_has_its_gradients(
-    label_smoothing: float, cached_values: int, monkeypatch: pytest.MonkeyPatch
+    label_smoothing: float, rows: int, cached_values: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However many rows are there at a time, 9, 4 or all, and of them in the cache, 1, 2 or all."""
+    monkeypatch.setattr(loss_module, "ROWS", rows)
     monkeypatch.setattr(loss_module, "CACHED_VALUES", cached_values)
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
     found = full_loss(readouts, TARGETS, output, label_smoothing=label_smoothing)
@@ -146,6 +148,44 @@ def test_the_full_loss_is_the_smoothed_loss_of_the_logits_and_has_its_gradients(
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients(found, readouts, output), gradients(expected, readouts, output))
     assert not found.nll.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shift", [-300.0, 0.0, 300.0])
+@pytest.mark.parametrize("spread", [1.0, 100.0])
+def test_the_full_loss_holds_where_exponentials_do_not(shift: float, spread: float, dtype: torch.dtype) -> None:
+    """Logits of hundreds, above 0 and below, all of them or the largest alone."""
+    output = new_output().to(dtype)
+    with torch.no_grad():
+        output.bias += shift
+    readouts = (spread * randn(9, EMBED)).to(dtype).requires_grad_()
+    found = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
+    expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=0.1)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(
+        gradients(found, readouts, output), gradients(expected, readouts, output), rtol=1e-5, atol=2e-4
+    )
+
+
+def test_logits_that_are_no_numbers_make_no_finite_loss() -> None:
+    output = new_output()
+    with torch.no_grad():
+        output.bias[3] = torch.nan
+    assert not torch.isfinite(full_loss(randn(9, EMBED), TARGETS, output, label_smoothing=0.1).total)
+
+
+def test_a_second_backward_pass_is_refused_rather_than_wrong() -> None:
+    output, readouts = new_output(), randn(9, EMBED).requires_grad_()
+    loss = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
+    torch.autograd.grad(3.0 * loss.total, readouts, retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        torch.autograd.grad(3.0 * loss.total, readouts)
+
+
+def test_a_loss_of_no_positions_has_gradients_of_0() -> None:
+    output, readouts = new_output(), randn(0, EMBED).requires_grad_()
+    found = gradients(full_loss(readouts, TARGETS[:0], output, label_smoothing=0.1), readouts, output)
+    torch.testing.assert_close(found, tuple(torch.zeros_like(x) for x in (readouts, output.weight, output.bias)))
 
 
 @each_smoothing
