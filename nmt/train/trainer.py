@@ -125,7 +125,9 @@ class Trainer:
         """Clip the gradient (Pascanu et al. 2013) and follow it; its norm. One that overflowed in fp16 is left out."""
         scaler = self.gradients.scaler
         scaler.unscale_(self.optimizer)
-        total_norm = get_total_norm([p.grad for p in self.model.parameters() if p.grad is not None])
+        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        # of rows first: those are shared among threads
+        total_norm = get_total_norm([torch.linalg.vector_norm(gradient, dim=-1) for gradient in gradients])
         norm = float(total_norm)
         if not math.isfinite(norm) and scaler.get_scale() <= 1.0:  # 1: without fp16, or as small as it gets
             raise Divergence(
