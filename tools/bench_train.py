@@ -21,7 +21,7 @@ import click
 import torch
 from torch import Tensor
 
-from nmt.allocator import keep_freed_memory
+from nmt.allocator import ask_for_large_pages, keep_freed_memory
 from nmt.data.batches import Batch, Position
 from nmt.data.tokenizer import TokenizerPair
 from nmt.model.build import build_model
