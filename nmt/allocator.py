@@ -1,22 +1,11 @@
 """How this process gets memory, and gives it back."""
 
 import ctypes
-import os
 
 # of malloc.h
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 NEVER = -1
 STRIDE = 64 * 2**20
-LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"  # torch's own, of its allocator for CPUs
-
-
-def ask_for_large_pages() -> None:
-    """Have torch ask Linux for pages of 2 MiB instead of 4 KiB for tensors of 2 MiB and more; unless the user says no.
-
-    The system then makes, and the processor looks up, one page where it were 512 (README, Speed). Torch reads this from
-    the environment with its first tensor: to be called before.
-    """
-    os.environ.setdefault(LARGE_PAGES, "1")
 
 
 def keep_freed_memory() -> bool:

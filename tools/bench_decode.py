@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 
-from nmt.allocator import ask_for_large_pages, keep_freed_memory
+from nmt.allocator import keep_freed_memory
 from nmt.engine.engines import EngineKind, engine_for
 from nmt.engine.shortlist import FREQUENT, PER_PIECE, Shortlist
 from nmt.evaluate import TestSet
@@ -171,8 +171,7 @@ def startup(run: Path) -> dict[str, float]:
 def bench(run: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     """All rows."""
     torch.set_num_threads(options.threads)
-    ask_for_large_pages()  # both as `nmt translate` does
-    keep_freed_memory()
+    keep_freed_memory()  # as `nmt translate` does
     saved = load_model(run)
     data = load_stored_recipe(run).data
     sets: dict[str, TestSet] = {

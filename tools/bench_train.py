@@ -21,7 +21,7 @@ import click
 import torch
 from torch import Tensor
 
-from nmt.allocator import ask_for_large_pages, keep_freed_memory
+from nmt.allocator import keep_freed_memory
 from nmt.data.batches import Batch, Position
 from nmt.data.tokenizer import TokenizerPair
 from nmt.model.build import build_model
@@ -30,7 +30,7 @@ from nmt.train.prepare import StreamMaker, make_stream, new_tokenizers, open_tra
 from nmt.train.trainer import Trainer
 
 PHRASEBOOK = Path(__file__).parents[1] / "recipes" / "phrasebook"
-WARM_UP_STEPS = 100  # until memory has settled: the heap grows for about so many, in pages that the system must make
+WARM_UP_STEPS = 20  # until memory has settled
 PEAK_SECONDS = 0.2
 WIDE = ModelSection(embed_dim=256, encoder_dim=256, decoder_dim=512)
 SMALL = ModelSection(embed_dim=256, encoder_dim=128, decoder_dim=256)
@@ -210,7 +210,6 @@ def new_bench(name: str, text: DataSection, made: dict[int, TokenizerPair]) -> B
 @click.option("--keep-freed/--give-back", default=True, help="memory of freed tensors: as nmt train has it, or not")
 def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], threads: int, keep_freed: bool) -> None:
     """Measure training steps."""
-    ask_for_large_pages()
     torch.set_num_threads(threads)
     if keep_freed:
         keep_freed_memory()

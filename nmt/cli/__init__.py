@@ -5,7 +5,6 @@ import sys
 
 import click
 
-from nmt.allocator import ask_for_large_pages
 from nmt.cli.data import data
 from nmt.cli.distill import distill
 from nmt.cli.evaluate import evaluate
@@ -39,7 +38,6 @@ for command in (train, translate, evaluate, distill, inspect, export, score, res
 def main() -> None:
     """Run the command line; a fault that a user can mend is printed without a traceback."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    ask_for_large_pages()
     try:
         sys.exit(nmt(standalone_mode=False))
     except click.ClickException as error:
