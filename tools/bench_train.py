@@ -30,7 +30,7 @@ from nmt.train.prepare import StreamMaker, make_stream, new_tokenizers, open_tra
 from nmt.train.trainer import Trainer
 
 PHRASEBOOK = Path(__file__).parents[1] / "recipes" / "phrasebook"
-WARM_UP_STEPS = 20  # until memory has settled
+WARM_UP_STEPS = 100  # until memory has settled: the heap grows for about so many, in pages that the system must make
 PEAK_SECONDS = 0.2
 WIDE = ModelSection(embed_dim=256, encoder_dim=256, decoder_dim=512)
 SMALL = ModelSection(embed_dim=256, encoder_dim=128, decoder_dim=256)
