@@ -109,11 +109,11 @@ class _OutputLoss(torch.autograd.Function):
         bias_grad.zero_().index_add_(0, tgt, missed)
         scratch = readouts.new_empty(min(ROWS, len(tgt)), len(bias))
         by_rows = (torch.split(x, ROWS) for x in (readouts, readouts_grad, tgt, missed, log_sums, hits))
-        for index, (x, x_grad, ids, less, log_sum, hit) in enumerate(zip(*by_rows, strict=True)):
+        for index, (x, x_grad, ids, miss, log_sum, hit) in enumerate(zip(*by_rows, strict=True)):
             logits = torch.mm(x, weight.t(), out=scratch[: len(x)])  # (n, C), without the bias; becomes the gradient
             torch.gather(logits, 1, ids[:, None], out=hit[:, None])
             _softmax_less(logits, x, weight, bias, shares, log_sum, bias_grad)
-            logits.scatter_add_(1, ids[:, None], less[:, None])
+            logits.scatter_add_(1, ids[:, None], miss[:, None])
             torch.mm(logits, weight, out=x_grad)
             torch.addmm(weight_grad, logits.t(), x, beta=min(1, index), out=weight_grad)
         spread = weight @ readouts.sum(0) + len(tgt) * bias
