@@ -2,9 +2,10 @@
 
 `python tools/bench_train.py --data FOLDER` with Multi30k's train.de and train.en in FOLDER; without it, the phrasebook.
 It runs nmt's own `Trainer`; clocks are read where a batch has come, and around autograd's backward. With one thread all
-figures are of CPU time, since others may use the machine; with more, of wall time. Settings and matrix products take
-turns, a round each; what is printed are medians over the rounds. `ratio` is to what products of the best shape reach
-one after the other, as steps do; `ratio_to_best` to the fastest single product.
+figures are of CPU time, since others may use the machine; with more, of wall time, and one thread takes turns with them
+(`times_one_thread`). So do settings and matrix products, a round each; what is printed are medians over the rounds.
+`ratio` is to what products of the best shape reach one after the other, as steps do; `ratio_to_best` to the fastest
+single product.
 """
 
 import json
@@ -153,8 +154,10 @@ def peak_gflops(clock: Callable[[], float]) -> dict[str, Peak]:
     return found
 
 
-def summary(name: str, rounds: list[dict[str, float]], peaks: list[dict[str, Peak]], time_of: str) -> dict[str, object]:
-    """One setting's figures by "cpu" or by "wall" time."""
+def summary(
+    name: str, rounds: list[dict[str, float]], alone: list[dict[str, float]], peaks: list[dict[str, Peak]], time_of: str
+) -> dict[str, object]:
+    """One setting's figures by "cpu" or by "wall" time; `alone`: rounds of one thread beside those of more."""
 
     def median(of: Callable[[dict[str, float]], float]) -> float:
         return float(f"{statistics.median(map(of, rounds)):.4g}")
@@ -162,6 +165,8 @@ def summary(name: str, rounds: list[dict[str, float]], peaks: list[dict[str, Pea
     sustained, best = ([max(one[place] for one in peak.values()) for peak in peaks] for place in (0, 1))
     gflops = [1e-9 * r["flops"] / r[time_of] for r in rounds]
     ratios, of_best = ([rate / top for rate, top in zip(gflops, tops, strict=True)] for tops in (sustained, best))
+    by_alone = [each["tokens"] / each["wall"] for each in alone]
+    times = [r["tokens"] / r["wall"] / one for r, one in zip(rounds, by_alone, strict=False)]
     phases = ("data", "forward", "backward", "optimizer")
     shape = statistics.mode(max(peak, key=lambda key, peak=peak: peak[key].sustained) for peak in peaks)  # type: ignore[misc]
     return {
@@ -177,6 +182,8 @@ def summary(name: str, rounds: list[dict[str, float]], peaks: list[dict[str, Pea
         "gemm_best_gflops": float(f"{statistics.median(best):.4g}"),
         "ratio_to_best": round(statistics.median(of_best), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
+        "one_thread_tokens_per_wall_second": float(f"{statistics.median(by_alone):.4g}") if alone else None,
+        "times_one_thread": round(statistics.median(times), 3) if alone else None,
         "time": time_of,
     }
 
@@ -219,11 +226,16 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
     for bench in benches.values():
         bench.round(WARM_UP_STEPS, clock)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in benches}
+    alone: dict[str, list[dict[str, float]]] = {name: [] for name in benches}
     peaks: dict[str, list[dict[str, Peak]]] = {name: [] for name in benches}
     for _ in range(rounds):
         for name, bench in benches.items():
             peaks[name].append(peak_gflops(clock))
             found[name].append(bench.round(steps, clock))
+            if threads > 1:
+                torch.set_num_threads(1)
+                alone[name].append(bench.round(steps, clock))
+                torch.set_num_threads(threads)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     setup = {
         "peak_memory_mb": memory,
@@ -233,7 +245,7 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
         "machine": processor(),
         "torch": torch.__version__,
     }
-    rows = [{**summary(name, found[name], peaks[name], time_of), **setup} for name in benches]
+    rows = [{**summary(name, found[name], alone[name], peaks[name], time_of), **setup} for name in benches]
     click.echo(json.dumps(rows, indent=1))
 
 
