@@ -1,5 +1,8 @@
 """Ids to what a recurrent layer reads."""
 
+from typing import Any
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,7 +17,7 @@ class Embedder(nn.Module):
     weight by as much.
 
     Where `embedding.sparse` says that the output layer gives the weight a gradient of every row, the rows looked up
-    are added to that one on a CPU, instead of a gradient of their own that is mostly 0.
+    are added to that one on a CPU (`summed_last`), instead of a gradient of their own that is mostly 0.
     """
 
     def __init__(self, embedding: nn.Embedding, *, dropout: float, dropout_kind: str, word_dropout: float) -> None:
@@ -41,3 +44,23 @@ class Embedder(nn.Module):
         """One position without dropout: ids (N,) -> (N, E)."""
         embedded: Tensor = self.embedding(ids) * self.scale
         return embedded
+
+
+def summed_last(weight: Tensor) -> Tensor:
+    """The same weight, for a use whose gradient has every row: ask for it before the weight is looked up in.
+
+    Autograd goes through what was done first last. This gradient then comes to those of the rows looked up, which are
+    added to it where it lies; coming first, it would be copied for each of them.
+    """
+    same: Tensor = _Same.apply(weight)  # type: ignore[no-untyped-call]
+    return same
+
+
+class _Same(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
@@ -42,32 +42,37 @@ def _log_softmax(logits: Tensor) -> Tensor:
     return functional.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
-def full_loss(readouts: Tensor, tgt: Tensor, output: nn.Linear, *, label_smoothing: float) -> Loss:
-    """What `smoothed_loss` gives for `output(readouts)`, faster: readouts (n, E), tgt (n,) at real positions only."""
-    counts = output.weight.new_ones(output.out_features)
-    return _output_loss(readouts, output.weight, output.bias, tgt, counts, label_smoothing=label_smoothing)
+def full_loss(readouts: Tensor, tgt: Tensor, weight: Tensor, bias: Tensor, *, label_smoothing: float) -> Loss:
+    """What `smoothed_loss` gives for the logits of an output layer, faster.
+
+    readouts (n, E) and tgt (n,) at real positions only; weight (V, E), bias (V,).
+    """
+    return _output_loss(readouts, weight, bias, tgt, torch.ones_like(bias), label_smoothing=label_smoothing)
 
 
-def sampled_loss(readouts: Tensor, tgt: Tensor, output: nn.Linear, *, samples: int, label_smoothing: float) -> Loss:
+def sampled_loss(
+    readouts: Tensor, tgt: Tensor, weight: Tensor, bias: Tensor, *, samples: int, label_smoothing: float
+) -> Loss:
     """The smoothed loss over the batch's own types and `samples` others of the vocabulary (Jean et al. 2015).
 
-    readouts (n, E) and tgt (n,) at real positions only. The others are drawn evenly without replacement, from torch's
-    global random generator; each stands for (V - types) / samples others like it, so that log of that is added to its
-    logit (the log-q correction; Bengio & Senecal 2008) and the sums over the vocabulary are estimates without bias,
-    whose logarithms come out a little low. Where no others are left to leave out, this is the smoothed loss itself.
+    readouts (n, E) and tgt (n,) at real positions only; weight (V, E), bias (V,). The others are drawn evenly without
+    replacement, from torch's global random generator; each stands for (V - types) / samples others like it, so that
+    log of that is added to its logit (the log-q correction; Bengio & Senecal 2008) and the sums over the vocabulary are
+    estimates without bias, whose logarithms come out a little low. Where no others are left to leave out, this is the
+    smoothed loss itself.
     """
-    vocab_size = output.out_features
+    vocab_size = len(bias)
     types = tgt.new_zeros(vocab_size, dtype=torch.bool)
     types[tgt] = True
     others = (~types).nonzero().squeeze(1)
     drawn = others[torch.randperm(len(others), device=others.device)[:samples]]
     stands_for = len(others) / max(1, len(drawn))
     kept = torch.cat([types.nonzero().squeeze(1), drawn])  # (C,)
-    counts = output.weight.new_ones(len(kept))
+    counts = bias.new_ones(len(kept))
     counts[len(kept) - len(drawn) :] = stands_for
     places = torch.empty(vocab_size, dtype=torch.int64, device=tgt.device)
     places[kept] = torch.arange(len(kept), device=tgt.device)
-    weight, bias = output.weight.index_select(0, kept), output.bias.index_select(0, kept)
+    weight, bias = weight.index_select(0, kept), bias.index_select(0, kept)
     return _output_loss(readouts, weight, bias, places[tgt], counts, label_smoothing=label_smoothing)
 
 

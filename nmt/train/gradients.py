@@ -6,6 +6,7 @@ from torch import Tensor
 from nmt.data.batches import Batch
 from nmt.errors import RecipeError, TrainingError
 from nmt.model.build import AnyModel
+from nmt.model.embedding import summed_last
 from nmt.model.loss import Loss, full_loss, sampled_loss
 from nmt.model.model import real_positions
 from nmt.recipe import TrainSection
@@ -28,7 +29,8 @@ class Gradients:
         """Raises RecipeError for a precision that this machine's device does not have."""
         self.halvings = 0  # of the pieces, since memory ran out so often
         self._section, self._model, self._team = section, model, team
-        self._device = next(model.parameters()).device
+        self._parameters = list(model.parameters())
+        self._device = self._parameters[0].device
         if section.precision in ("tf32", "fp16") and self._device.type == "cpu":
             raise RecipeError(f'train.precision = "{section.precision}" needs a GPU; here it is "fp32" or "bf16"')
         set_tf32(section.precision == "tf32")
@@ -54,7 +56,8 @@ class Gradients:
 
     def _backward(self, own: Batch | None, tokens: int, *, sampled: bool) -> Tensor | None:
         """(2,) total and nll of this process's share, or None where memory ran out: the next try takes more pieces."""
-        self._model.zero_grad()
+        for parameter in self._parameters:
+            parameter.grad = None
         sums = self.scaler.scale(torch.zeros(2, device=self._device))  # a scaler begins to exist when it is first used
         pieces = split(own, self.pieces) if own is not None else []
         try:
@@ -85,24 +88,26 @@ class Gradients:
         return None
 
     def _loss(self, batch: Batch, *, sampled: bool) -> Loss:
+        output = self._model.output
+        weight = summed_last(output.weight)  # now: before other uses of the same
         readouts = self._model.readouts(batch.src, batch.src_lengths, batch.tgt_in, batch.tgt_lengths)
         tgt = real_positions(batch.tgt_out, batch.tgt_lengths)
         smoothing = self._section.label_smoothing
         if sampled:
             samples = self._section.sampled_softmax
-            return sampled_loss(readouts, tgt, self._model.output, samples=samples, label_smoothing=smoothing)
-        return full_loss(readouts, tgt, self._model.output, label_smoothing=smoothing)
+            return sampled_loss(readouts, tgt, weight, output.bias, samples=samples, label_smoothing=smoothing)
+        return full_loss(readouts, tgt, weight, output.bias, label_smoothing=smoothing)
 
     def _add_up(self, sums: Tensor) -> None:
         """Everyone's gradients and sums to their totals, in one exchange."""
         if self._team.size == 1:
             return
-        parameters = list(self._model.parameters())
-        parts = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in parameters]
+        parts = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in self._parameters]
         flat = torch.cat([*parts, sums])
         self._team.add_up(flat)
-        *parts, total = flat.split([p.numel() for p in parameters] + [len(sums)])  # type: ignore[no-untyped-call]
-        for parameter, part in zip(parameters, parts, strict=True):
+        sizes = [p.numel() for p in self._parameters] + [len(sums)]
+        *parts, total = flat.split(sizes)  # type: ignore[no-untyped-call]
+        for parameter, part in zip(self._parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
         sums.copy_(total)
 

@@ -75,9 +75,10 @@ class Trainer:
         self.section = section
         self.model = model
         self.team = team
-        self.device = next(model.parameters()).device
+        self._parameters = list(model.parameters())
+        self.device = self._parameters[0].device
         self.gradients = Gradients(section, model, team)
-        self.optimizer = build_optimizer(section, model.parameters())
+        self.optimizer = build_optimizer(section, self._parameters)
         self.progress = Progress()
         self.average = None
         if section.ema_decay > 0:
@@ -101,7 +102,8 @@ class Trainer:
         Raises Divergence where the gradient is not finite, or the loss was beyond all guessing for LOST_STEPS.
         """
         begin = time.perf_counter()
-        self.model.train()
+        if not self.model.training:
+            self.model.train()
         position, batch = next(self._batches)
         learning_rate = self.rate.at(self.progress.step)
         for group in self.optimizer.param_groups:
@@ -125,7 +127,7 @@ class Trainer:
         """Clip the gradient (Pascanu et al. 2013) and follow it; its norm. One that overflowed in fp16 is left out."""
         scaler = self.gradients.scaler
         scaler.unscale_(self.optimizer)
-        gradients = [p.grad for p in self.model.parameters() if p.grad is not None]
+        gradients = [p.grad for p in self._parameters if p.grad is not None]
         # of rows first: those are shared among threads
         total_norm = get_total_norm([torch.linalg.vector_norm(gradient, dim=-1) for gradient in gradients])
         norm = float(total_norm)
@@ -135,7 +137,7 @@ class Trainer:
                 f"{self.rate.at(self.progress.step):g}"
             )
         if self.section.clip_norm and norm > self.section.clip_norm:
-            clip_grads_with_norm_(self.model.parameters(), self.section.clip_norm, total_norm)
+            clip_grads_with_norm_(self._parameters, self.section.clip_norm, total_norm)
         scaler.step(self.optimizer)
         scaler.update()
         return norm if math.isfinite(norm) else 0.0

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from nmt.model.embedding import Embedder
+from nmt.model.embedding import Embedder, summed_last
+from nmt.model.loss import full_loss
 
 VOCAB, EMBED = 11, 64
 IDS = torch.tensor([[5, 6, 7, 5], [9, 9, 0, 1], [3, 3, 3, 3]])
@@ -52,3 +53,22 @@ def test_word_dropout_takes_words() -> None:
     kept = out.any(dim=-1)
     assert 0 < kept.sum() < IDS.numel()
     assert torch.equal(out[kept], whole[kept])
+
+
+def test_rows_looked_up_are_added_to_a_gradient_of_every_row_where_it_lies() -> None:
+    embedder = new_embedder()
+    weight, seen = embedder.embedding.weight, list[int]()
+
+    def gradient(of_output: Tensor) -> Tensor:
+        weight.grad = None
+        readouts, bias = embedder(IDS).flatten(0, 1) + embedder(IDS.flip(0)).sum(), torch.zeros(VOCAB)
+        full_loss(readouts, IDS.flatten(), of_output, bias, label_smoothing=0.1).total.backward()
+        assert weight.grad is not None
+        return weight.grad
+
+    expected = gradient(weight)
+    embedder.embedding.sparse, same = True, summed_last(weight)
+    same.register_hook(lambda of_every_row: seen.append(of_every_row.data_ptr()))
+    found = gradient(same)
+    assert [found.data_ptr()] == seen
+    torch.testing.assert_close(found, expected)

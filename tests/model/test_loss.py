@@ -74,7 +74,9 @@ def new_output() -> nn.Linear:
 @pytest.mark.parametrize("samples", [VOCAB - 6, VOCAB, 10 * VOCAB])
 def test_a_sample_of_all_is_the_smoothed_loss_and_has_its_gradients(label_smoothing: float, samples: int) -> None:
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
-    found = sampled_loss(readouts, TARGETS, output, samples=samples, label_smoothing=label_smoothing)
+    found = sampled_loss(
+        readouts, TARGETS, output.weight, output.bias, samples=samples, label_smoothing=label_smoothing
+    )
     expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=label_smoothing)
     torch.testing.assert_close(found, expected)
     wanted = [readouts, output.weight, output.bias]
@@ -88,7 +90,9 @@ def test_a_sample_of_all_is_the_smoothed_loss_and_has_its_gradients(label_smooth
 def test_a_sample_is_the_batchs_own_types_and_so_many_others(samples: int) -> None:
     """No other weight of the output layer is moved."""
     output = new_output()
-    sampled_loss(randn(9, EMBED), TARGETS, output, samples=samples, label_smoothing=0.1).total.backward()
+    sampled_loss(
+        randn(9, EMBED), TARGETS, output.weight, output.bias, samples=samples, label_smoothing=0.1
+    ).total.backward()
     assert output.weight.grad is not None
     touched = set(output.weight.grad.any(dim=-1).nonzero().squeeze(1).tolist())
     types = set(TARGETS.tolist())
@@ -104,7 +108,7 @@ def test_estimates_of_the_sum_and_of_the_mean_over_the_vocabulary_have_no_bias()
     torch.manual_seed(1)
     with torch.no_grad():
         for _ in range(draws):
-            loss = sampled_loss(readouts, tgt, output, samples=6, label_smoothing=0.5)
+            loss = sampled_loss(readouts, tgt, output.weight, output.bias, samples=6, label_smoothing=0.5)
             log_sum = loss.nll + logits[17]
             sums.append(log_sum.exp())
             means.append(loss.nll + log_sum - 2.0 * loss.total)
@@ -121,7 +125,14 @@ def test_draws_come_from_torchs_generator_and_differ() -> None:
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
         found.append(
-            [float(sampled_loss(randn(9, EMBED), TARGETS, output, samples=4, label_smoothing=0.0).nll) for _ in "ab"]
+            [
+                float(
+                    sampled_loss(
+                        randn(9, EMBED), TARGETS, output.weight, output.bias, samples=4, label_smoothing=0.0
+                    ).nll
+                )
+                for _ in "ab"
+            ]
         )
     assert found[0] == found[1]
     assert len({value for losses in found for value in losses}) == 4
@@ -143,7 +154,7 @@ def test_the_full_loss_is_the_smoothed_loss_of_the_logits_and_has_its_gradients(
     monkeypatch.setattr(loss_module, "ROWS", rows)
     monkeypatch.setattr(loss_module, "CACHED_VALUES", cached_values)
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
-    found = full_loss(readouts, TARGETS, output, label_smoothing=label_smoothing)
+    found = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=label_smoothing)
     expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=label_smoothing)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients(found, readouts, output), gradients(expected, readouts, output))
@@ -159,7 +170,7 @@ def test_the_full_loss_holds_where_exponentials_do_not(shift: float, spread: flo
     with torch.no_grad():
         output.bias += shift
     readouts = (spread * randn(9, EMBED)).to(dtype).requires_grad_()
-    found = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
+    found = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1)
     expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=0.1)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
@@ -171,12 +182,14 @@ def test_logits_that_are_no_numbers_make_no_finite_loss() -> None:
     output = new_output()
     with torch.no_grad():
         output.bias[3] = torch.nan
-    assert not torch.isfinite(full_loss(randn(9, EMBED), TARGETS, output, label_smoothing=0.1).total)
+    assert not torch.isfinite(
+        full_loss(randn(9, EMBED), TARGETS, output.weight, output.bias, label_smoothing=0.1).total
+    )
 
 
 def test_a_second_backward_pass_is_refused_rather_than_wrong() -> None:
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
-    loss = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
+    loss = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1)
     torch.autograd.grad(3.0 * loss.total, readouts, retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(3.0 * loss.total, readouts)
@@ -184,7 +197,9 @@ def test_a_second_backward_pass_is_refused_rather_than_wrong() -> None:
 
 def test_a_loss_of_no_positions_has_gradients_of_0() -> None:
     output, readouts = new_output(), randn(0, EMBED).requires_grad_()
-    found = gradients(full_loss(readouts, TARGETS[:0], output, label_smoothing=0.1), readouts, output)
+    found = gradients(
+        full_loss(readouts, TARGETS[:0], output.weight, output.bias, label_smoothing=0.1), readouts, output
+    )
     torch.testing.assert_close(found, tuple(torch.zeros_like(x) for x in (readouts, output.weight, output.bias)))
 
 
@@ -198,7 +213,11 @@ def test_a_sampled_loss_is_the_same_by_torchs_own_formula_as_under_autocast(
     for autocast in (False, True):  # which leaves double precision as it is
         torch.manual_seed(2)
         with torch.autocast("cpu", enabled=autocast):
-            losses.append(sampled_loss(readouts, TARGETS, output, samples=samples, label_smoothing=label_smoothing))
+            losses.append(
+                sampled_loss(
+                    readouts, TARGETS, output.weight, output.bias, samples=samples, label_smoothing=label_smoothing
+                )
+            )
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(*(gradients(loss, readouts, output) for loss in losses))
 
@@ -206,8 +225,8 @@ def test_a_sampled_loss_is_the_same_by_torchs_own_formula_as_under_autocast(
 def test_a_loss_that_nobody_differentiates_is_the_same() -> None:
     output, readouts = new_output(), randn(9, EMBED)
     with torch.no_grad():
-        found = full_loss(readouts, TARGETS, output, label_smoothing=0.1)
-    torch.testing.assert_close(found, full_loss(readouts, TARGETS, output, label_smoothing=0.1))
+        found = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1)
+    torch.testing.assert_close(found, full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -220,8 +239,10 @@ def test_in_16_bits_sums_over_a_large_vocabulary_are_made_in_32(dtype: torch.dty
     def total() -> float:
         torch.manual_seed(2)
         if samples is None:
-            return float(full_loss(readouts, tgt, output, label_smoothing=0.1).total.detach())
-        return float(sampled_loss(readouts, tgt, output, samples=samples, label_smoothing=0.1).total.detach())
+            return float(full_loss(readouts, tgt, output.weight, output.bias, label_smoothing=0.1).total.detach())
+        return float(
+            sampled_loss(readouts, tgt, output.weight, output.bias, samples=samples, label_smoothing=0.1).total.detach()
+        )
 
     wanted = total()
     with torch.autocast("cpu", dtype):
