@@ -6,7 +6,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_engine import EOS, KINDS, OTHERS, SUPPRESSED, VOCAB, search, sentences, some_steps, toy
+from toy_engine import (
+    EOS,
+    KINDS,
+    OTHERS,
+    SUPPRESSED,
+    VOCAB,
+    assert_batch_mates_change_nothing,
+    search,
+    sentences,
+    some_steps,
+    toy,
+)
 
 from nmt.engine.engines import engine_for
 from nmt.engine.fast import FastEngine, supports
@@ -57,13 +68,8 @@ def test_search_finds_what_it_finds_with_the_model(
     beam_size=st.integers(1, 3),
 )
 def test_batch_mates_and_their_order_change_nothing(kind: str, seed: int, lengths: list[int], beam_size: int) -> None:
-    engine, sources = FastEngine(toy(seed, **KINDS[kind])), sentences(seed, lengths)
-    alone = [search(engine, [ids], beam_size)[0][0] for ids in sources]
-    for order in (range(len(sources)), sorted(range(len(sources)), key=lambda i: -len(sources[i]))):
-        together = search(engine, [sources[i] for i in order], beam_size)
-        for index, [found] in zip(order, together, strict=True):
-            assert found.score == pytest.approx(alone[index].score, abs=TIE)
-            assert found.ids == alone[index].ids
+    engine = FastEngine(toy(seed, **KINDS[kind]))
+    assert_batch_mates_change_nothing(engine, sentences(seed, lengths), beam_size)
 
 
 @settings(deadline=None, max_examples=40)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_engine import EOS, SUPPRESSED, VOCAB, search, sentences, some_steps, toy
+from toy_engine import EOS, SUPPRESSED, VOCAB, assert_batch_mates_change_nothing, sentences, some_steps, toy
 
 from nmt.engine import shortlist as shortlists
 from nmt.engine.engines import engine_for
@@ -105,16 +105,7 @@ def test_a_sentence_has_the_log_probs_of_the_model_among_what_its_own_pieces_all
 )
 def test_batch_mates_change_nothing(seed: int, lengths: list[int], beam_size: int, kind: str) -> None:
     engine = engine_for(toy(seed), kind, shortlist=random_shortlist(seed))  # type: ignore[arg-type]
-    sources = sentences(seed, lengths)
-    alone = [search(engine, [ids], beam_size)[0][0] for ids in sources]
-    together = [found for [found] in search(engine, sources, beam_size)]
-    assert [found.ids for found in together] == [wanted.ids for wanted in alone]
-    apart = [abs(found.score - wanted.score) for found, wanted in zip(together, alone, strict=True)]
-    # what lies right between two of int8's levels may fall to either, for a last bit that is another: in one of a
-    # thousand sentences, never in two of these few
-    fallen = [difference for difference in apart if difference > 1e-5]
-    assert len(fallen) <= (kind == "int8")
-    assert all(difference < 1e-2 for difference in fallen)
+    assert_batch_mates_change_nothing(engine, sentences(seed, lengths), beam_size, levels=kind == "int8")
 
 
 @settings(deadline=None, max_examples=30)

@@ -1,5 +1,6 @@
 """Toy models of every kind that an engine can be made from, and what tests of engines ask of them."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +15,13 @@ from nmt.search.beam import BeamOptions, beam_search
 from nmt.search.greedy import greedy_search
 from nmt.search.hypothesis import Hypothesis
 from nmt.search.penalty import LengthPenalty
-from nmt.search.scores import as_scores
+from nmt.search.scores import Scores, Ways, as_scores
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 SUPPRESSED = (PAD, UNK, BOS)
 VOCAB = 97  # no multiple of anything that the engine cuts a vocabulary into
 AVERAGE = LengthPenalty("average")
+ROUNDING = 5e-5
 
 KINDS: dict[str, dict[str, Any]] = {
     "lstm": {},
@@ -74,6 +76,65 @@ def search(model: Any, sources: Sequence[list[int]], beam_size: int = 3, n_best:
     if beam_size == 1:
         return [[one] for one in greedy_search(model.step, state, penalty=AVERAGE, **own)]
     return beam_search(model.step, state, options=BeamOptions(beam_size, AVERAGE, n_best), **own)
+
+
+def search_alone(model: Any, sources: Sequence[list[int]], beam_size: int) -> list[Hypothesis | None]:
+    """The best of each in a batch of its own; None where two candidates that it was to choose from were as good.
+
+    Of sums that differ by rounding alone, batch mates may decide which is the larger: products of other shapes are
+    added up in another order. Of a thousand sentences two are such.
+    """
+    found: list[Hypothesis | None] = []
+    for ids in sources:
+        watched = _Watched(model)
+        [[best, *others]] = search(watched, [ids], beam_size, min(2, beam_size))
+        watched.closest = min([watched.closest, *(best.score - other.score for other in others)])
+        found.append(None if watched.closest < ROUNDING else best)
+    return found
+
+
+def assert_batch_mates_change_nothing(
+    model: Any, sources: Sequence[list[int]], beam_size: int, *, levels: bool = False
+) -> None:
+    """Whatever their order. `levels`: of int8, where what lies right between two of them may fall to either for a last
+    bit that is another: in one of a thousand sentences, never in two of these few.
+    """
+    alone = search_alone(model, sources, beam_size)
+    for order in (range(len(sources)), sorted(range(len(sources)), key=lambda i: -len(sources[i]))):
+        together = search(model, [sources[i] for i in order], beam_size)
+        pairs = [(found, wanted) for [found], i in zip(together, order, strict=True) if (wanted := alone[i])]
+        assert [found.ids for found, _ in pairs] == [wanted.ids for _, wanted in pairs]
+        apart = [abs(found.score - wanted.score) for found, wanted in pairs]
+        fallen = [difference for difference in apart if difference > 1e-5]
+        assert len(fallen) <= levels
+        assert all(difference < 1e-2 for difference in fallen)
+
+
+class _Watched:
+    """A model in whose searches `closest` becomes the least difference that decided which candidates live on."""
+
+    def __init__(self, model: Any) -> None:
+        self.start, self._model, self.closest = model.start, model, math.inf
+
+    def step(self, prev_ids: Tensor, state: Any) -> tuple["_WatchedScores", Any]:
+        found, state = self._model.step(prev_ids, state)
+        return _WatchedScores(as_scores(found), self), state
+
+
+class _WatchedScores:
+    def __init__(self, scores: Scores, watched: _Watched) -> None:
+        self._scores, self._watched = scores, watched
+
+    def ways(self, so_far: Tensor, *, width: int, eos_id: int, barred: Tensor) -> Ways:
+        going_on, *_, ends = self._scores.ways(so_far, width=width + 1, eos_id=eos_id, barred=barred)
+        both = torch.cat([going_on, so_far + ends], dim=1).sort(descending=True).values
+        for candidates in (going_on, both):
+            apart = (candidates[:, width - 1] - candidates[:, width]).nan_to_num(math.inf)  # -inf: no such candidate
+            self._watched.closest = min(self._watched.closest, float(apart.min()))
+        return self._scores.ways(so_far, width=width, eos_id=eos_id, barred=barred)
+
+    def log_probs(self) -> Tensor:
+        return self._scores.log_probs()
 
 
 @torch.no_grad()
