@@ -1,11 +1,12 @@
 """The training benchmark: it measures the trainer itself, and counts what it says it counts."""
 
 import json
+from typing import Any
 
 import bench_train
 import pytest
 import torch
-from bench_train import Bench, Peak, forward_flops, main
+from bench_train import Bench, Peak, forward_flops, main, summary
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -94,3 +95,36 @@ def test_it_prints_a_row_for_each_setting(monkeypatch: pytest.MonkeyPatch) -> No
         assert row["ratio_to_best"] == pytest.approx(row["gflops"] / 300.0, abs=2e-3)
         assert row["target_tokens_per_second"] > 0
         assert row["peak_memory_mb"] > 50
+
+
+def test_threads_are_compared_with_one_round_by_round() -> None:
+    """The machine is twice as fast in the second round; so are both."""
+    phases = dict.fromkeys(("data", "forward", "backward", "optimizer"), 1.0)
+    more, one = (
+        [{**phases, "tokens": 12, "flops": 1e9, "wall": wall} for wall in walls] for walls in ((2, 1), (3, 1.5))
+    )
+    peaks = [{"a": Peak(1.0, 1.0)}] * 2
+    assert summary("x", more, one, peaks, "wall")["times_one_thread"] == 1.5
+    assert summary("x", more, one, peaks, "wall")["one_thread_tokens_per_wall_second"] == 6.0
+    assert summary("x", more, [], peaks, "wall")["times_one_thread"] is None
+
+
+def test_more_threads_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(bench_train.SETTINGS, "small", (TINY, VOCAB, 60, 0))
+    seen, threads, untold = list[int](), torch.get_num_threads(), Bench.round
+
+    def told(self: Bench, *arguments: Any) -> dict[str, float]:
+        seen.append(torch.get_num_threads())
+        return untold(self, *arguments)
+
+    monkeypatch.setattr(Bench, "round", told)
+    monkeypatch.setattr(bench_train, "WARM_UP_STEPS", 1)
+    monkeypatch.setattr(bench_train, "peak_gflops", lambda clock: {"a": Peak(1.0, 1.0)})
+    try:
+        arguments = ["--steps", "1", "--rounds", "2", "--only", "small", "--threads", "2"]
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [2, 2, 1, 2, 1]  # to warm up, then two rounds
+    [row] = json.loads(result.stdout)
+    assert row["times_one_thread"] > 0
