@@ -3,9 +3,9 @@
 `python tools/bench_train.py --data FOLDER` with Multi30k's train.de and train.en in FOLDER; without it, the phrasebook.
 It runs nmt's own `Trainer`; clocks are read where a batch has come, and around autograd's backward. With one thread all
 figures are of CPU time, since others may use the machine; with more, of wall time, and one thread takes turns with them
-(`times_one_thread`). So do settings and matrix products, a round each; what is printed are medians over the rounds.
-`ratio` is to what products of the best shape reach one after the other, as steps do; `ratio_to_best` to the fastest
-single product.
+(`times_one_thread`, of steps, and `gemm_peak_times_one_thread`, of products). So do settings and matrix products, a
+round each; what is printed are medians over the rounds. `ratio` is to what products of the best shape reach one after
+the other, as steps do; `ratio_to_best` to the fastest single product.
 """
 
 import json
@@ -154,36 +154,62 @@ def peak_gflops(clock: Callable[[], float]) -> dict[str, Peak]:
     return found
 
 
-def summary(
-    name: str, rounds: list[dict[str, float]], alone: list[dict[str, float]], peaks: list[dict[str, Peak]], time_of: str
-) -> dict[str, object]:
-    """One setting's figures by "cpu" or by "wall" time; `alone`: rounds of one thread beside those of more."""
+class Turn(NamedTuple):
+    """Matrix products by shape, and the steps measured right after them."""
 
-    def median(of: Callable[[dict[str, float]], float]) -> float:
-        return float(f"{statistics.median(map(of, rounds)):.4g}")
+    peaks: dict[str, Peak]
+    steps: dict[str, float]
 
-    sustained, best = ([max(one[place] for one in peak.values()) for peak in peaks] for place in (0, 1))
-    gflops = [1e-9 * r["flops"] / r[time_of] for r in rounds]
-    ratios, of_best = ([rate / top for rate, top in zip(gflops, tops, strict=True)] for tops in (sustained, best))
-    by_alone = [each["tokens"] / each["wall"] for each in alone]
-    times = [r["tokens"] / r["wall"] / one for r, one in zip(rounds, by_alone, strict=False)]
+    @property
+    def shape(self) -> str:
+        """Of the products that were fastest in a row."""
+        return max(self.peaks, key=lambda shape: self.peaks[shape].sustained)
+
+    @property
+    def tokens_per_wall_second(self) -> float:
+        return self.steps["tokens"] / self.steps["wall"]
+
+
+def summary(name: str, turns: list[Turn], alone: list[Turn], time_of: str) -> dict[str, object]:
+    """One setting's figures by "cpu" or by "wall" time; `alone`: the same turns of one thread, or none."""
+
+    def median(of: Callable[[Turn], float]) -> float:
+        return float(f"{statistics.median(map(of, turns)):.4g}")
+
+    def times_one_thread(of: Callable[[Turn], float]) -> float | None:
+        ratios = [of(turn) / of(one) for turn, one in zip(turns, alone, strict=True)] if alone else []
+        return round(statistics.median(ratios), 3) if ratios else None
+
+    def gflops(turn: Turn) -> float:
+        return 1e-9 * turn.steps["flops"] / turn.steps[time_of]
+
+    def sustained(turn: Turn) -> float:
+        return turn.peaks[turn.shape].sustained
+
+    def best(turn: Turn) -> float:
+        return max(peak.best for peak in turn.peaks.values())
+
+    ratios = [gflops(turn) / sustained(turn) for turn in turns]
+    of_best = [gflops(turn) / best(turn) for turn in turns]
     phases = ("data", "forward", "backward", "optimizer")
-    shape = statistics.mode(max(peak, key=lambda key, peak=peak: peak[key].sustained) for peak in peaks)  # type: ignore[misc]
     return {
         "setting": name,
-        "target_tokens_per_second": median(lambda r: r["tokens"] / r[time_of]),
-        "target_tokens_per_wall_second": median(lambda r: r["tokens"] / r["wall"]),
-        "shares": {phase: median(lambda r, phase=phase: r[phase] / sum(r[p] for p in phases)) for phase in phases},
-        "forward_mflops_per_target_token": median(lambda r: 1e-6 * r["flops"] / 3 / r["tokens"]),
-        "gflops": float(f"{statistics.median(gflops):.4g}"),
-        "gemm_peak_gflops": float(f"{statistics.median(sustained):.4g}"),
-        "gemm_peak_shape": shape,
+        "target_tokens_per_second": median(lambda turn: turn.steps["tokens"] / turn.steps[time_of]),
+        "target_tokens_per_wall_second": median(lambda turn: turn.tokens_per_wall_second),
+        "shares": {
+            phase: median(lambda turn, phase=phase: turn.steps[phase] / sum(turn.steps[p] for p in phases))  # type: ignore[misc]
+            for phase in phases
+        },
+        "forward_mflops_per_target_token": median(lambda turn: 1e-6 * turn.steps["flops"] / 3 / turn.steps["tokens"]),
+        "gflops": median(gflops),
+        "gemm_peak_gflops": median(sustained),
+        "gemm_peak_shape": statistics.mode(turn.shape for turn in turns),
         "ratio": round(statistics.median(ratios), 3),
-        "gemm_best_gflops": float(f"{statistics.median(best):.4g}"),
+        "gemm_best_gflops": median(best),
         "ratio_to_best": round(statistics.median(of_best), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
-        "one_thread_tokens_per_wall_second": float(f"{statistics.median(by_alone):.4g}") if alone else None,
-        "times_one_thread": round(statistics.median(times), 3) if alone else None,
+        "times_one_thread": times_one_thread(lambda turn: turn.tokens_per_wall_second),
+        "gemm_peak_times_one_thread": times_one_thread(sustained),
         "time": time_of,
     }
 
@@ -225,16 +251,13 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
     benches = {name: new_bench(name, text, made) for name in only or SETTINGS}
     for bench in benches.values():
         bench.round(WARM_UP_STEPS, clock)
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in benches}
-    alone: dict[str, list[dict[str, float]]] = {name: [] for name in benches}
-    peaks: dict[str, list[dict[str, Peak]]] = {name: [] for name in benches}
+    turns, alone = ({name: list[Turn]() for name in benches} for _ in range(2))
     for _ in range(rounds):
         for name, bench in benches.items():
-            peaks[name].append(peak_gflops(clock))
-            found[name].append(bench.round(steps, clock))
+            turns[name].append(Turn(peak_gflops(clock), bench.round(steps, clock)))
             if threads > 1:
                 torch.set_num_threads(1)
-                alone[name].append(bench.round(steps, clock))
+                alone[name].append(Turn(peak_gflops(clock), bench.round(steps, clock)))
                 torch.set_num_threads(threads)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     setup = {
@@ -245,7 +268,7 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
         "machine": processor(),
         "torch": torch.__version__,
     }
-    rows = [{**summary(name, found[name], alone[name], peaks[name], time_of), **setup} for name in benches]
+    rows = [{**summary(name, turns[name], alone[name], time_of), **setup} for name in benches]
     click.echo(json.dumps(rows, indent=1))
 
 

@@ -74,12 +74,10 @@ def new_output() -> nn.Linear:
 @pytest.mark.parametrize("samples", [VOCAB - 6, VOCAB, 10 * VOCAB])
 def test_a_sample_of_all_is_the_smoothed_loss_and_has_its_gradients(label_smoothing: float, samples: int) -> None:
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
-    found = sampled_loss(
-        readouts, TARGETS, output.weight, output.bias, samples=samples, label_smoothing=label_smoothing
-    )
+    found = sampled_loss(readouts, TARGETS, *output.parameters(), samples=samples, label_smoothing=label_smoothing)
     expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=label_smoothing)
     torch.testing.assert_close(found, expected)
-    wanted = [readouts, output.weight, output.bias]
+    wanted = [readouts, *output.parameters()]
     gradients = (torch.autograd.grad(loss.total, wanted) for loss in (found, expected))
     for own, theirs in zip(*gradients, strict=True):
         torch.testing.assert_close(own, theirs)
@@ -90,9 +88,7 @@ def test_a_sample_of_all_is_the_smoothed_loss_and_has_its_gradients(label_smooth
 def test_a_sample_is_the_batchs_own_types_and_so_many_others(samples: int) -> None:
     """No other weight of the output layer is moved."""
     output = new_output()
-    sampled_loss(
-        randn(9, EMBED), TARGETS, output.weight, output.bias, samples=samples, label_smoothing=0.1
-    ).total.backward()
+    sampled_loss(randn(9, EMBED), TARGETS, *output.parameters(), samples=samples, label_smoothing=0.1).total.backward()
     assert output.weight.grad is not None
     touched = set(output.weight.grad.any(dim=-1).nonzero().squeeze(1).tolist())
     types = set(TARGETS.tolist())
@@ -108,7 +104,7 @@ def test_estimates_of_the_sum_and_of_the_mean_over_the_vocabulary_have_no_bias()
     torch.manual_seed(1)
     with torch.no_grad():
         for _ in range(draws):
-            loss = sampled_loss(readouts, tgt, output.weight, output.bias, samples=6, label_smoothing=0.5)
+            loss = sampled_loss(readouts, tgt, *output.parameters(), samples=6, label_smoothing=0.5)
             log_sum = loss.nll + logits[17]
             sums.append(log_sum.exp())
             means.append(loss.nll + log_sum - 2.0 * loss.total)
@@ -126,11 +122,7 @@ def test_draws_come_from_torchs_generator_and_differ() -> None:
         torch.manual_seed(seed)
         found.append(
             [
-                float(
-                    sampled_loss(
-                        randn(9, EMBED), TARGETS, output.weight, output.bias, samples=4, label_smoothing=0.0
-                    ).nll
-                )
+                float(sampled_loss(randn(9, EMBED), TARGETS, *output.parameters(), samples=4, label_smoothing=0.0).nll)
                 for _ in "ab"
             ]
         )
@@ -142,7 +134,7 @@ def test_draws_come_from_torchs_generator_and_differ() -> None:
 
 
 def gradients(loss: Loss, readouts: Tensor, output: nn.Linear) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(3.0 * loss.total, [readouts, output.weight, output.bias])
+    return torch.autograd.grad(3.0 * loss.total, [readouts, *output.parameters()])
 
 
 @each_smoothing
@@ -154,7 +146,7 @@ def test_the_full_loss_is_the_smoothed_loss_of_the_logits_and_has_its_gradients(
     monkeypatch.setattr(loss_module, "ROWS", rows)
     monkeypatch.setattr(loss_module, "CACHED_VALUES", cached_values)
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
-    found = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=label_smoothing)
+    found = full_loss(readouts, TARGETS, *output.parameters(), label_smoothing=label_smoothing)
     expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=label_smoothing)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(gradients(found, readouts, output), gradients(expected, readouts, output))
@@ -170,7 +162,7 @@ def test_the_full_loss_holds_where_exponentials_do_not(shift: float, spread: flo
     with torch.no_grad():
         output.bias += shift
     readouts = (spread * randn(9, EMBED)).to(dtype).requires_grad_()
-    found = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1)
+    found = full_loss(readouts, TARGETS, *output.parameters(), label_smoothing=0.1)
     expected = smoothed_loss(output(readouts), TARGETS, label_smoothing=0.1)
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(
@@ -182,14 +174,12 @@ def test_logits_that_are_no_numbers_make_no_finite_loss() -> None:
     output = new_output()
     with torch.no_grad():
         output.bias[3] = torch.nan
-    assert not torch.isfinite(
-        full_loss(randn(9, EMBED), TARGETS, output.weight, output.bias, label_smoothing=0.1).total
-    )
+    assert not torch.isfinite(full_loss(randn(9, EMBED), TARGETS, *output.parameters(), label_smoothing=0.1).total)
 
 
 def test_a_second_backward_pass_is_refused_rather_than_wrong() -> None:
     output, readouts = new_output(), randn(9, EMBED).requires_grad_()
-    loss = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1)
+    loss = full_loss(readouts, TARGETS, *output.parameters(), label_smoothing=0.1)
     torch.autograd.grad(3.0 * loss.total, readouts, retain_graph=True)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         torch.autograd.grad(3.0 * loss.total, readouts)
@@ -197,10 +187,8 @@ def test_a_second_backward_pass_is_refused_rather_than_wrong() -> None:
 
 def test_a_loss_of_no_positions_has_gradients_of_0() -> None:
     output, readouts = new_output(), randn(0, EMBED).requires_grad_()
-    found = gradients(
-        full_loss(readouts, TARGETS[:0], output.weight, output.bias, label_smoothing=0.1), readouts, output
-    )
-    torch.testing.assert_close(found, tuple(torch.zeros_like(x) for x in (readouts, output.weight, output.bias)))
+    found = gradients(full_loss(readouts, TARGETS[:0], *output.parameters(), label_smoothing=0.1), readouts, output)
+    torch.testing.assert_close(found, tuple(torch.zeros_like(x) for x in (readouts, *output.parameters())))
 
 
 @each_smoothing
@@ -214,9 +202,7 @@ def test_a_sampled_loss_is_the_same_by_torchs_own_formula_as_under_autocast(
         torch.manual_seed(2)
         with torch.autocast("cpu", enabled=autocast):
             losses.append(
-                sampled_loss(
-                    readouts, TARGETS, output.weight, output.bias, samples=samples, label_smoothing=label_smoothing
-                )
+                sampled_loss(readouts, TARGETS, *output.parameters(), samples=samples, label_smoothing=label_smoothing)
             )
     torch.testing.assert_close(losses[0], losses[1])
     torch.testing.assert_close(*(gradients(loss, readouts, output) for loss in losses))
@@ -225,8 +211,8 @@ def test_a_sampled_loss_is_the_same_by_torchs_own_formula_as_under_autocast(
 def test_a_loss_that_nobody_differentiates_is_the_same() -> None:
     output, readouts = new_output(), randn(9, EMBED)
     with torch.no_grad():
-        found = full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1)
-    torch.testing.assert_close(found, full_loss(readouts, TARGETS, output.weight, output.bias, label_smoothing=0.1))
+        found = full_loss(readouts, TARGETS, *output.parameters(), label_smoothing=0.1)
+    torch.testing.assert_close(found, full_loss(readouts, TARGETS, *output.parameters(), label_smoothing=0.1))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -239,9 +225,9 @@ def test_in_16_bits_sums_over_a_large_vocabulary_are_made_in_32(dtype: torch.dty
     def total() -> float:
         torch.manual_seed(2)
         if samples is None:
-            return float(full_loss(readouts, tgt, output.weight, output.bias, label_smoothing=0.1).total.detach())
+            return float(full_loss(readouts, tgt, *output.parameters(), label_smoothing=0.1).total.detach())
         return float(
-            sampled_loss(readouts, tgt, output.weight, output.bias, samples=samples, label_smoothing=0.1).total.detach()
+            sampled_loss(readouts, tgt, *output.parameters(), samples=samples, label_smoothing=0.1).total.detach()
         )
 
     wanted = total()

@@ -6,7 +6,7 @@ from typing import Any
 import bench_train
 import pytest
 import torch
-from bench_train import Bench, Peak, forward_flops, main, summary
+from bench_train import Bench, Peak, Turn, forward_flops, main, summary
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -101,12 +101,16 @@ def test_threads_are_compared_with_one_round_by_round() -> None:
     """The machine is twice as fast in the second round; so are both."""
     phases = dict.fromkeys(("data", "forward", "backward", "optimizer"), 1.0)
     more, one = (
-        [{**phases, "tokens": 12, "flops": 1e9, "wall": wall} for wall in walls] for walls in ((2, 1), (3, 1.5))
+        [
+            Turn({"a": Peak(rate, rate)}, {**phases, "tokens": 12, "flops": 1e9, "wall": wall})
+            for rate, wall in ((rate, wall), (2 * rate, wall / 2))
+        ]
+        for rate, wall in ((180.0, 2.0), (100.0, 3.0))
     )
-    peaks = [{"a": Peak(1.0, 1.0)}] * 2
-    assert summary("x", more, one, peaks, "wall")["times_one_thread"] == 1.5
-    assert summary("x", more, one, peaks, "wall")["one_thread_tokens_per_wall_second"] == 6.0
-    assert summary("x", more, [], peaks, "wall")["times_one_thread"] is None
+    found = summary("x", more, one, "wall")
+    assert (found["times_one_thread"], found["gemm_peak_times_one_thread"]) == (1.5, 1.8)
+    found = summary("x", more, [], "wall")
+    assert (found["times_one_thread"], found["gemm_peak_times_one_thread"]) == (None, None)
 
 
 def test_more_threads_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +123,7 @@ def test_more_threads_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(Bench, "round", told)
     monkeypatch.setattr(bench_train, "WARM_UP_STEPS", 1)
-    monkeypatch.setattr(bench_train, "peak_gflops", lambda clock: {"a": Peak(1.0, 1.0)})
+    monkeypatch.setattr(bench_train, "peak_gflops", lambda clock: {"a": Peak(1.0 * torch.get_num_threads(), 1.0)})
     try:
         arguments = ["--steps", "1", "--rounds", "2", "--only", "small", "--threads", "2"]
         result = CliRunner().invoke(main, arguments, catch_exceptions=False)
@@ -128,3 +132,4 @@ def test_more_threads_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen == [2, 2, 1, 2, 1]  # to warm up, then two rounds
     [row] = json.loads(result.stdout)
     assert row["times_one_thread"] > 0
+    assert row["gemm_peak_times_one_thread"] == 2.0
