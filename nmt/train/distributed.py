@@ -5,8 +5,8 @@ parallelism). The first process, rank 0, writes the run folder, which all must b
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, distributed
 
 from nmt.errors import TrainingError
+from nmt.train.board import Board, reserve
 
 T = TypeVar("T")
 # How long the others are waited for; one that died is noticed at once, one that hangs by these.
@@ -44,11 +45,41 @@ class Team:
             return torch.device("cpu")
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) if self.size > 1 else 0)
 
-    def add_up(self, tensor: Tensor) -> None:
-        """Replace the tensor by the sum of everyone's, the same bits for all."""
-        if self.size > 1:
-            with _gone():
-                distributed.all_reduce(tensor)
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor, float32, by the sum of everyone's, the same bits for all."""
+        if self.size == 1:
+            return
+        with _gone():
+            board = self._board(sum(tensor.numel() for tensor in tensors))
+            if board is not None:
+                board.add_up(tensors, distributed.barrier)
+                return
+            flat = torch.cat([tensor.flatten() for tensor in tensors])
+            distributed.all_reduce(flat)
+            for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):  # type: ignore[no-untyped-call]
+                tensor.copy_(part.view_as(tensor))
+
+    def _board(self, values: int) -> Board | None:
+        """For so many; None where the processes have no memory in common. It is made once, by all together."""
+        if values not in _BOARDS:
+            _BOARDS[values] = self._new_board(values)
+        return _BOARDS[values]
+
+    def _new_board(self, values: int) -> Board | None:
+        if os.environ.get("LOCAL_WORLD_SIZE") != str(self.size) or self.device.type != "cpu":
+            return None
+        path = reserve(size=self.size, values=values) if self.leads else None
+        board = None
+        try:
+            shared = self.follow(path)
+            if shared is not None:
+                with suppress(OSError, RuntimeError):  # of a container of its own, which does not see it
+                    board = Board(shared, rank=self.rank, size=self.size, values=values)
+            seen = all(self.gather(board is not None))
+        finally:
+            if path is not None:
+                path.unlink()  # the memory is there as long as somebody uses it
+        return board if seen else None
 
     def gather(self, value: T) -> list[T]:
         """Everyone's value, by rank."""
@@ -90,6 +121,7 @@ class Team:
 
 ALONE = Team()
 _CONTROL: list[distributed.ProcessGroup | None] = [None]  # over TCP; gradients go their own, faster way
+_BOARDS: dict[int, Board | None] = {}  # by the number of values of each process
 
 
 @contextmanager
@@ -121,6 +153,7 @@ def open_team() -> Iterator[Team]:
         yield team
     finally:
         _CONTROL[0] = None
+        _BOARDS.clear()
         distributed.destroy_process_group()
 
 

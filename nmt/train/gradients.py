@@ -102,14 +102,10 @@ class Gradients:
         """Everyone's gradients and sums to their totals, in one exchange."""
         if self._team.size == 1:
             return
-        parts = [p.new_zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in self._parameters]
-        flat = torch.cat([*parts, sums])
-        self._team.add_up(flat)
-        sizes = [p.numel() for p in self._parameters] + [len(sums)]
-        *parts, total = flat.split(sizes)  # type: ignore[no-untyped-call]
-        for parameter, part in zip(self._parameters, parts, strict=True):
-            parameter.grad = part.view_as(parameter)
-        sums.copy_(total)
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        self._team.add_up([*(p.grad for p in self._parameters if p.grad is not None), sums])
 
 
 def set_tf32(allowed: bool) -> None:

@@ -18,6 +18,7 @@ from nmt.checkpoint import Checkpoints
 from nmt.errors import TrainingError
 from nmt.run_dir import load_model
 from nmt.train import distributed as team_module
+from nmt.train.board import Board
 from nmt.train.distributed import PACE, PATIENCE, Team
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reason="torch was built without gloo")
@@ -101,13 +102,32 @@ def alone(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-def test_two_processes_train_as_one_does(recipe: Path, alone: Path, tmp_path: Path) -> None:
-    """Of each batch a half: the same losses, validations and weights; and each thing is said and written once."""
-    printed = together(recipe, tmp_path / "run", 2)
+@pytest.mark.parametrize("memory", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_two_processes_train_as_one_does(recipe: Path, alone: Path, tmp_path: Path, memory: bool) -> None:
+    """Of each batch a half: the same losses, validations and weights; and each thing is said and written once.
+
+    With and without memory in common, of which nothing is left behind.
+    """
+    folder, used = tmp_path / "memory", tmp_path / "used"
+    if memory:
+        folder.mkdir()
+    watched = (
+        "from pathlib import Path\n"
+        "from nmt.train import board\n"
+        f"board.FOLDER = Path({str(folder)!r})\n"
+        "add_up = board.Board.add_up\n"
+        "def watched(*arguments):\n"
+        f"    Path({str(used)!r}).touch()\n"
+        "    add_up(*arguments)\n"
+        "board.Board.add_up = watched\n"
+    )
+    printed = together(recipe, tmp_path / "run", 2, before=watched)
     assert_same_training(tmp_path / "run", alone)
     assert len(re.findall(r"^model: ", printed, re.MULTILINE)) == 1
     assert len(re.findall(r"^valid step 24 ", printed, re.MULTILINE)) == 1
     assert (tmp_path / "run" / "scores.json").read_bytes()
+    assert used.exists() == memory
+    assert not list(folder.glob("*"))
 
 
 @pytest.mark.slow
@@ -241,8 +261,10 @@ def test_whoever_is_late_with_the_text_is_waited_for_with_patience_and_nobody_af
     assert PACE < timedelta(hours=1) < PATIENCE
 
 
-@pytest.mark.parametrize("exchange", ["all_reduce", "all_gather_object"])
-def test_a_process_that_is_gone_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch, exchange: str) -> None:
+@pytest.mark.parametrize("exchange", ["all_reduce", "barrier", "all_gather_object"])
+def test_a_process_that_is_gone_is_told_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exchange: str
+) -> None:
     fault: list[Exception] = [RuntimeError("Connection closed by peer [127.0.0.1]:4711")]
 
     def fail(*_: object, **__: object) -> None:
@@ -253,7 +275,10 @@ def test_a_process_that_is_gone_is_told_with_what_to_do(monkeypatch: pytest.Monk
         "^another process of this training does not answer; what was saved is unharmed: start the same command again, "
         "on as many processes as there are, to go on$"
     )
-    call = {"all_reduce": lambda: Team(0, 2).add_up(torch.ones(1)), "all_gather_object": Team(0, 2).meet}[exchange]
+    (tmp_path / "memory").write_bytes(bytes(16))
+    board = Board(tmp_path / "memory", rank=0, size=2, values=1) if exchange == "barrier" else None
+    monkeypatch.setattr(team_module, "_BOARDS", {1: board})
+    call = Team(0, 2).meet if exchange == "all_gather_object" else lambda: Team(0, 2).add_up([torch.ones(1)])
     with pytest.raises(TrainingError, match=words):
         call()
     fault[0] = torch.OutOfMemoryError("CUDA out of memory.")

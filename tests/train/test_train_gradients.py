@@ -96,7 +96,7 @@ def test_the_gradients_of_all_processes_add_up_to_it(batch: Batch, size: int) ->
 
 def test_what_is_added_up_comes_back_into_every_parameter(batch: Batch) -> None:
     """Doubling stands for a second process with the same share."""
-    with mock.patch.object(Team, "add_up", lambda self, tensor: tensor.mul_(2)):
+    with mock.patch.object(Team, "add_up", lambda self, tensors: [tensor.mul_(2) for tensor in tensors]):
         twice, twice_sums, _ = found(batch, Team(0, 2))
     with mock.patch.object(Team, "add_up"):
         once, once_sums, _ = found(batch, Team(0, 2))
