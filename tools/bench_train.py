@@ -6,6 +6,9 @@ figures are of CPU time, since others may use the machine; with more, of wall ti
 (`times_one_thread`, of steps, and `gemm_peak_times_one_thread`, of products). So do settings and matrix products, a
 round each; what is printed are medians over the rounds. `ratio` is to what products of the best shape reach one after
 the other, as steps do; `ratio_to_best` to the fastest single product.
+
+`torchrun --nproc-per-node N tools/bench_train.py` compares N processes with one (`times_one_process`), in turns again;
+each has as many tokens a step as the one alone.
 """
 
 import json
@@ -13,7 +16,7 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +30,7 @@ from nmt.data.batches import Batch, Position
 from nmt.data.tokenizer import TokenizerPair
 from nmt.model.build import build_model
 from nmt.recipe import DataSection, ModelSection, Recipe, TokenizerSection, TrainSection
+from nmt.train.distributed import ALONE, Team, open_team
 from nmt.train.prepare import StreamMaker, make_stream, new_tokenizers, open_train
 from nmt.train.trainer import Trainer
 
@@ -75,12 +79,14 @@ def forward_flops(section: ModelSection, batch: Batch, *, vocab_size: int, sampl
 class Bench:
     """One setting: a trainer, and the clock's readings of the steps since the last `round`."""
 
-    def __init__(self, section: ModelSection, train: TrainSection, stream: StreamMaker, *, vocab_size: int) -> None:
+    def __init__(
+        self, section: ModelSection, train: TrainSection, stream: StreamMaker, team: Team, *, vocab_size: int
+    ) -> None:
         self._section, self._samples, self._vocab_size = section, train.sampled_softmax, vocab_size
         self._stream = stream
         torch.manual_seed(1)
         model = build_model(section, src_vocab_size=vocab_size, tgt_vocab_size=vocab_size)
-        self.trainer = Trainer(section=train, model=model, stream=self._timed)  # type: ignore[arg-type]
+        self.trainer = Trainer(section=train, model=model, stream=self._timed, team=team)  # type: ignore[arg-type]
         self._seconds = dict.fromkeys(("data", "forward", "backward", "optimizer"), 0.0)
         self._clock: Callable[[], float] = time.process_time
         self._last = 0.0
@@ -220,18 +226,44 @@ def open_text(data: Path | None) -> DataSection:
     return DataSection(src_lang="de", tgt_lang="en", folder=folder, train=("train",), valid=("train",))
 
 
-def new_bench(name: str, text: DataSection, made: dict[int, TokenizerPair]) -> Bench:
+def new_bench(name: str, text: DataSection, made: dict[int, TokenizerPair], team: Team = ALONE) -> Bench:
     """`made`: tokenizers by vocabulary size, of settings before. The phrasebook has words for 1000 pieces only: the
-    rest of the model's vocabulary is then never seen.
+    rest of the model's vocabulary is then never seen. Each process of the team has a whole step's tokens.
     """
     section, vocab_size, batch_tokens, samples = SETTINGS[name]
     pieces = 1000 if text.folder == str(PHRASEBOOK) else vocab_size
-    train = TrainSection(batch_tokens=batch_tokens, sampled_softmax=samples, max_steps=10**6)
+    train = TrainSection(batch_tokens=batch_tokens * team.size, sampled_softmax=samples, max_steps=10**6)
     recipe = Recipe(data=text, tokenizer=TokenizerSection(vocab_size=pieces), model=section, train=train)
     corpus = open_train(text)
     if pieces not in made:
         made[pieces] = new_tokenizers(recipe.tokenizer, corpus)
-    return Bench(section, train, make_stream(recipe, corpus, made[pieces]), vocab_size=vocab_size)
+    return Bench(section, train, make_stream(recipe, corpus, made[pieces]), team, vocab_size=vocab_size)
+
+
+def measure_team(name: str, text: DataSection, team: Team, *, steps: int, rounds: int) -> dict[str, object]:
+    """One setting by a process alone, each of the team in its turn, and by all together, in turns."""
+    made: dict[int, TokenizerPair] = {}
+    alone, together = new_bench(name, text, made), new_bench(name, text, made, team)
+    alone.round(WARM_UP_STEPS, time.perf_counter)
+    together.round(WARM_UP_STEPS, time.perf_counter)
+
+    def tokens_per_second(bench: Bench) -> float:
+        found = bench.round(steps, time.perf_counter)
+        return found["tokens"] / found["wall"]
+
+    rates, times = [], []
+    for _ in range(rounds):
+        of_one = [
+            team.gather(tokens_per_second(alone) if team.rank == rank else 0.0)[rank] for rank in range(team.size)
+        ]
+        rates.append(team.follow(tokens_per_second(together)))
+        times.append(rates[-1] / statistics.mean(of_one))
+    return {
+        "setting": name,
+        "processes": team.size,
+        "target_tokens_per_wall_second": float(f"{statistics.median(rates):.4g}"),
+        "times_one_process": round(statistics.median(times), 3),
+    }
 
 
 @click.command()
@@ -246,9 +278,31 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
     torch.set_num_threads(threads)
     if keep_freed:
         keep_freed_memory()
+    text = open_text(data)
+    with open_team() as team:
+        if team.size > 1:
+            rows = [measure_team(name, text, team, steps=steps, rounds=rounds) for name in only or SETTINGS]
+        else:
+            rows = measure(only or tuple(SETTINGS), text, steps=steps, rounds=rounds, threads=threads)
+        setup = {
+            "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "threads": threads,
+            "steps": steps,
+            "rounds": rounds,
+            "machine": processor(),
+            "torch": torch.__version__,
+        }
+        if team.leads:
+            click.echo(json.dumps([row | setup for row in rows], indent=1))
+
+
+def measure(
+    names: Sequence[str], text: DataSection, *, steps: int, rounds: int, threads: int
+) -> list[dict[str, object]]:
+    """All settings in turns, by one process; with more than one thread in turns with one."""
     clock, time_of = (time.process_time, "cpu") if threads == 1 else (time.perf_counter, "wall")
-    text, made = open_text(data), dict[int, TokenizerPair]()
-    benches = {name: new_bench(name, text, made) for name in only or SETTINGS}
+    made: dict[int, TokenizerPair] = {}
+    benches = {name: new_bench(name, text, made) for name in names}
     for bench in benches.values():
         bench.round(WARM_UP_STEPS, clock)
     turns, alone = ({name: list[Turn]() for name in benches} for _ in range(2))
@@ -259,17 +313,7 @@ def main(data: Path | None, steps: int, rounds: int, only: tuple[str, ...], thre
                 torch.set_num_threads(1)
                 alone[name].append(Turn(peak_gflops(clock), bench.round(steps, clock)))
                 torch.set_num_threads(threads)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    setup = {
-        "peak_memory_mb": memory,
-        "threads": threads,
-        "steps": steps,
-        "rounds": rounds,
-        "machine": processor(),
-        "torch": torch.__version__,
-    }
-    rows = [{**summary(name, turns[name], alone[name], time_of), **setup} for name in benches]
-    click.echo(json.dumps(rows, indent=1))
+    return [summary(name, turns[name], alone[name], time_of) for name in benches]
 
 
 def processor() -> str:

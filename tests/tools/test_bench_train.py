@@ -6,7 +6,7 @@ from typing import Any
 import bench_train
 import pytest
 import torch
-from bench_train import Bench, Peak, Turn, forward_flops, main, summary
+from bench_train import Bench, Peak, Turn, forward_flops, main, measure_team, summary
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,6 +16,7 @@ from nmt.model.build import build_model
 from nmt.model.loss import smoothed_loss
 from nmt.model.model import real_positions
 from nmt.recipe import ModelSection, TrainSection
+from nmt.train.distributed import Team
 from nmt.train.trainer import Trainer
 
 TINY = ModelSection(embed_dim=8, encoder_dim=6, decoder_dim=10, dropout=0.2)
@@ -133,3 +134,20 @@ def test_more_threads_take_turns_with_one(monkeypatch: pytest.MonkeyPatch) -> No
     [row] = json.loads(result.stdout)
     assert row["times_one_thread"] > 0
     assert row["gemm_peak_times_one_thread"] == 2.0
+
+
+def test_processes_are_compared_with_one_each_with_as_many_tokens(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two, as it sees both: alone the first makes 30 tokens a second, this one 50, together 100."""
+    team, rates = Team(1, 2), {60: 50.0, 120: 100.0}
+
+    def round_(self: Bench, *_: Any) -> dict[str, float]:
+        return {"tokens": rates[self.trainer.section.batch_tokens], "wall": 1.0}
+
+    monkeypatch.setattr(Bench, "round", round_)
+    monkeypatch.setattr(Team, "gather", lambda self, value: [30.0, value])
+    monkeypatch.setattr(Team, "follow", lambda self, value: value)
+    found = measure_team("tiny", bench_train.open_text(None), team, steps=1, rounds=1)
+    assert found["times_one_process"] == 2.5
+    assert found["target_tokens_per_wall_second"] == 100.0
