@@ -21,6 +21,7 @@ T = TypeVar("T")
 # How long the others are waited for; one that died is noticed at once, one that hangs by these.
 PATIENCE = timedelta(days=1)  # while rank 0 reads the text
 PACE = timedelta(minutes=10)  # in training: more than a validation or a checkpoint takes one longer than another
+MOST_AT_BOARD = 4  # processes: each reads there what all have written
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Team:
         return _BOARDS[values]
 
     def _new_board(self, values: int) -> Board | None:
-        if os.environ.get("LOCAL_WORLD_SIZE") != str(self.size) or self.device.type != "cpu":
+        on_one_machine = os.environ.get("LOCAL_WORLD_SIZE") == str(self.size)
+        if not on_one_machine or self.size > MOST_AT_BOARD or self.device.type != "cpu":
             return None
         path = reserve(size=self.size, values=values) if self.leads else None
         board = None

@@ -261,6 +261,27 @@ def test_whoever_is_late_with_the_text_is_waited_for_with_patience_and_nobody_af
     assert PACE < timedelta(hours=1) < PATIENCE
 
 
+@pytest.mark.parametrize(("size", "here"), [(2, 1), (4, 2), (5, 5), (64, 64)])
+def test_processes_of_several_machines_and_many_of_one_send_their_gradients(
+    monkeypatch: pytest.MonkeyPatch, size: int, here: int
+) -> None:
+    """All at once, and nobody is asked for memory in common."""
+    sent: list[int] = []
+
+    def all_reduce(tensor: torch.Tensor) -> None:
+        sent.append(tensor.numel())
+        tensor.mul_(size)
+
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    monkeypatch.setattr(team_module, "_BOARDS", {})
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    tensors = [torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([5.0])]
+    wanted = [size * tensor for tensor in tensors]
+    Team(0, size).add_up(tensors)
+    assert sent == [5]
+    assert all(torch.equal(one, two) for one, two in zip(tensors, wanted, strict=True))
+
+
 @pytest.mark.parametrize("exchange", ["all_reduce", "barrier", "all_gather_object"])
 def test_a_process_that_is_gone_is_told_with_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, exchange: str
