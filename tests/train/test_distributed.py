@@ -17,6 +17,7 @@ from toy_run import metrics, phrasebook, train, write_recipe
 from nmt.checkpoint import Checkpoints
 from nmt.errors import TrainingError
 from nmt.run_dir import load_model
+from nmt.train import board as board_module
 from nmt.train import distributed as team_module
 from nmt.train.board import Board
 from nmt.train.distributed import PACE, PATIENCE, Team
@@ -259,6 +260,18 @@ def test_whoever_is_late_with_the_text_is_waited_for_with_patience_and_nobody_af
     Team(1, 2).meet()
     assert told == ["patient", PACE, "of those who keep pace"]
     assert PACE < timedelta(hours=1) < PATIENCE
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_memory_that_one_of_them_cannot_see_is_used_by_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seen: bool
+) -> None:
+    """Whether or not: its name is gone at once."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(board_module, "FOLDER", tmp_path)
+    monkeypatch.setattr(Team, "gather", lambda self, value: [value, seen])
+    assert (Team(0, 2)._new_board(5) is not None) == seen
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("size", "here"), [(2, 1), (4, 2), (5, 5), (64, 64)])
